@@ -1,0 +1,54 @@
+"""Failures: what can be wrong with one element, in words a person can act on.
+
+A failing element becomes one row of the `failures` table and stops nothing but itself. Its class is one of a small fixed
+set, so that a report can group by it; its message says what was wrong, where, and what to do.
+"""
+
+from __future__ import annotations
+
+import traceback as _traceback
+from typing import Final
+
+CLASSES: Final[dict[str, str]] = {
+    "unreachable": "The address does not answer or holds nothing: check the URI, the network and the credentials.",
+    "forbidden_address": "The address is private, loopback or link-local: allow it with --allow-private-addresses if it is yours.",
+    "unreadable": "The file exists but may not be read: check its permissions.",
+    "empty": "The file has no bytes: fetch it again.",
+    "bad_list": "A row of a list names no usable uri: mend the row.",
+    "not_media": "No allowed container format recognises the bytes: check that it is a media file (playlists are refused).",
+    "no_streams": "The container holds neither video nor audio: an initialisation segment or metadata alone.",
+    "unsupported_codec": "No decoder for the codec in this build: transcode the source.",
+    "encrypted": "The samples are encrypted: supply the clear file.",
+    "damaged": "The container or the stream is broken so far that nothing can be decoded: fetch it again or mend it.",
+    "timed_out": "The work took longer than its limit: raise --time-limit if the source is sound.",
+    "crashed": "The decoder died: the source is unsafe to decode with this build.",
+    "out_of_memory": "The work went over its memory limit: raise --memory-limit if the source is sound.",
+    "changed": "The source changed while it was read: run again when it is complete.",
+    "storage": "Reading or writing the store failed after retries: check space and permissions.",
+    "internal": "A fault of this program: please report it with the traceback.",
+}
+"""Every failure class, with what a person can do about it."""
+
+
+class ElementError(Exception):
+    """One element cannot be used. Carries a class out of `CLASSES` and a message for a person.
+
+    Args:
+        error_class: One of `CLASSES`.
+        message: What was wrong and where, in one line; the class's own advice is not repeated.
+    """
+
+    def __init__(self, error_class: str, message: str) -> None:
+        if error_class not in CLASSES:
+            raise ValueError(f"unknown failure class {error_class!r}")
+        super().__init__(error_class, message)
+        self.error_class = error_class
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.error_class}: {self.message}"
+
+
+def short_traceback(error: BaseException, limit: int = 4000) -> str:
+    """The end of an exception's traceback, at most `limit` characters."""
+    return "".join(_traceback.format_exception(error))[-limit:]

@@ -1,0 +1,67 @@
+"""Views: joins over tables that a reader wants as one, made when they are asked for and stored nowhere."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from transforms import tables
+
+
+def training(corpus: tables.Corpus, number: int | None = None) -> pa.Table:
+    """Kept clips with where they came from and what is said of them.
+
+    Every column of `clips`, then `uri` (the first of the video's sources in order of name) and `caption` (the first
+    `short` caption in order of captioner).
+    """
+    clips = tables.read(corpus, "clips", number, where=ds.field("kept"))
+    sources = tables.read(corpus, "sources", number, ["uri", "video_id"])
+    captions = tables.read(corpus, "captions", number, ["clip_id", "captioner", "text"], ds.field("kind") == "short")
+    uri = _first(sources.sort_by("uri"), "video_id", "uri")
+    caption = _first(captions.sort_by([("captioner", "ascending"), ("text", "ascending")]), "clip_id", "text")
+    columns = {name: clips.column(name) for name in clips.column_names}
+    columns["uri"] = pa.array([uri.get(v) for v in clips.column("video_id").to_pylist()], pa.string())
+    columns["caption"] = pa.array([caption.get(c) for c in clips.column("clip_id").to_pylist()], pa.string())
+    return pa.table(columns)
+
+
+def _first(table: pa.Table, key: str, value: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, text in zip(table.column(key).to_pylist(), table.column(value).to_pylist(), strict=True):
+        found.setdefault(name, text)
+    return found
+
+
+VIEWS = {"training": training}
+"""Every view: a function of an output folder and a snapshot."""
+
+VIEW_DOCS = {"training": "kept clips with their source's uri and first short caption"}
+"""What each view holds."""
+
+
+def flat(table: pa.Table) -> pa.Table:
+    """Nested columns as JSON text, for formats without nesting."""
+    import json
+
+    columns = []
+    for field in table.schema:
+        column = table.column(field.name)
+        if pa.types.is_nested(field.type):
+            maps = pa.types.is_map(field.type)
+            texts = [None if v is None else json.dumps(dict(v) if maps else v) for v in column.to_pylist()]
+            column = pa.chunked_array([pa.array(texts, pa.string())])
+        columns.append(column)
+    return pa.table(columns, names=table.column_names)
+
+
+def escaped(table: pa.Table) -> pa.Table:
+    """Text cells that a spreadsheet would run as a formula, made plain by a leading apostrophe (OWASP, CSV injection)."""
+    columns = []
+    for field in table.schema:
+        column = table.column(field.name)
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            risky = pc.match_substring_regex(column, r"\A[=+\-@\t\r]")
+            column = pc.if_else(risky, pc.binary_join_element_wise("'", column, ""), column)
+        columns.append(column)
+    return pa.table(columns, names=table.column_names)
