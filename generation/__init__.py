@@ -1,0 +1,1 @@
+"""Generation: campaigns, plans, prompts, engines, the ledger and what happens to their outputs."""

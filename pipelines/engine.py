@@ -1,0 +1,197 @@
+"""Engine: carries out a job's graph, shows it, and ends with the right exit code.
+
+The local engine is Beam's FnApiRunner in memory with one Beam thread; the work happens in child processes. The graph runs in
+a thread of its own, so that Ctrl-C is answered at once: the children are killed, nothing half is committed, and the command
+that goes on is printed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import logging
+import os
+import platform
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from rich.console import Console
+
+from pipelines import display, report
+from pipelines.config import Config
+from pipelines.writing import BalanceError, RunPlan, WriteTables, plan_run
+from transforms import pool, progress, storage, tables
+from transforms.failures import ElementError
+from transforms.settings import ConfigError
+
+DONE, FAILED, USAGE, WITH_FAILURES, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit codes: done; failed; wrong usage; done with failures recorded; stopped by Ctrl-C."""
+
+LOCAL = "local"
+Graph = Callable[[beam.Pipeline, RunPlan], Mapping[str, beam.PCollection]]
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of what decides results."""
+    names = ("rushes", "apache-beam", "pyarrow", "deltalake", "av", "opencv-python-headless", "scenedetect-headless", "numpy")
+    found = {"python": platform.python_version()}
+    for name in names:
+        with contextlib.suppress(ModuleNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def beam_options(runner: str, extra: Sequence[str], job: str) -> PipelineOptions:
+    """Beam's options for a runner."""
+    name = "FnApiRunner" if runner == LOCAL else runner
+    words = [f"--runner={name}", *extra]
+    if runner == LOCAL and not any(w.startswith("--direct_running_mode") for w in extra):
+        words.append("--direct_running_mode=in_memory")
+    if not any("save_main_session" in w for w in extra):
+        # `__main__` only imports; staging it would pickle this process's state for nothing.
+        words.append("--no_save_main_session")
+    if not any(w.startswith("--job_name") for w in extra):
+        words.append(f"--job_name=rushes-{job}")
+    return PipelineOptions(words)
+
+
+def run_job(
+    job: str, root: str, graph: Graph, config: Config, runner: str = LOCAL, beam_args: Sequence[str] = (), command: str = ""
+) -> int:
+    """Run a job to its end.
+
+    Args:
+        job: Its name.
+        root: The output folder.
+        graph: Wires the job's rows and tallies.
+        config: The resolved configuration.
+        runner: A name out of `options.RUNNERS`.
+        beam_args: Beam's own options.
+        command: The command line that started it, printed when it can be gone on with.
+
+    Returns:
+        The exit code.
+    """
+    dry = any(w.split("=")[0] == "--dry_run" and not w.lower().endswith("=false") for w in beam_args)
+    console = Console(stderr=True)
+    settings = config.run
+    on_this_machine = runner in (LOCAL, "FnApiRunner", "BundleBasedDirectRunner")
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(progress.Listener()) if on_this_machine else None
+        corpus = tables.Corpus(root, settings.buckets) if dry else tables.create_corpus(root, settings.buckets)
+        plan = plan_run(
+            corpus,
+            job,
+            config.to_json(),
+            library_versions(),
+            offline=dry,
+            failure_ratio=settings.failure_ratio,
+            unreachable_ratio=settings.unreachable_ratio,
+            least_failures=settings.least_failures,
+            progress=listener.address if listener else None,
+        )
+        pipeline = beam.Pipeline(options=beam_options(runner, beam_args, job))
+        graph(pipeline, plan) | "Write" >> WriteTables(plan)
+        if dry:
+            return _dry_run(pipeline, console)
+        storage.write_bytes(corpus.uri("runs", plan.run_id, "config.json"), json.dumps(plan.config, indent=1).encode())
+        worker = _Worker(pipeline)
+        try:
+            with _interruptible():
+                display.watch(worker, listener, console, f"{job} {plan.run_id}")
+        except KeyboardInterrupt:
+            pool.kill_all()
+            console.print(
+                "\n[bold]Stopped.[/bold] Nothing of this run was committed; every source that was finished is in the store."
+                f"\nTo go on from there: {command or 'run the same command again'}",
+                highlight=False,
+            )
+            # The pipeline's thread may be anywhere; what it holds dies with the process.
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)
+        if worker.error:
+            return _explain(worker.error, console)
+        return _finish(corpus, plan, Console())
+
+
+class _Worker(threading.Thread):
+    """Runs the pipeline; what it raises is kept for the main thread."""
+
+    def __init__(self, pipeline: beam.Pipeline) -> None:
+        super().__init__(name="pipeline", daemon=True)
+        self._pipeline = pipeline
+        self.error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._pipeline.run().wait_until_finish()
+        except BaseException as error:
+            self.error = error
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Answer SIGINT and SIGTERM with KeyboardInterrupt, also where a shell started us with SIGINT ignored."""
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _dry_run(pipeline: beam.Pipeline, console: Console) -> int:
+    for name in ("google.auth", "apache_beam.internal.gcp.auth", "apache_beam.runners.dataflow"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    result = pipeline.run()
+    steps = len(getattr(getattr(result, "job", None), "proto_pipeline", pipeline.to_runner_api()).components.transforms)
+    console.print(f"Dry run: the graph of {steps} transforms was built and translated; nothing was launched or read.")
+    return DONE
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def _explain(error: BaseException, console: Console) -> int:
+    """Say what stopped a job, and what to do. Beam wraps errors of workers in text, so the text is looked at too."""
+    for cause in _causes(error):
+        if isinstance(cause, (BalanceError, ConfigError)):
+            console.print(f"[bold red]Failed:[/bold red] {cause}", highlight=False)
+            return FAILED
+        if isinstance(cause, ElementError):
+            console.print(f"[bold red]Failed:[/bold red] {cause.message}", highlight=False)
+            break
+        if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
+            console.print(f"[bold red]Failed:[/bold red] no space left on the device ({cause.filename or 'output or temporary folder'})", highlight=False)
+            break
+    else:
+        console.print_exception() if False else console.print(f"[bold red]Failed:[/bold red] {error}", highlight=False, markup=False)
+    console.print("Nothing half was committed, and what was finished is in the store: run the same command again to go on.")
+    return FAILED
+
+
+def _finish(corpus: tables.Corpus, plan: RunPlan, console: Console) -> int:
+    body = json.loads(storage.read_bytes(corpus.uri("runs", plan.run_id, "report.json")))
+    display.summary(body, corpus.root, console)
+    return {report.DONE: DONE, report.FAILURES: WITH_FAILURES, report.REFUSED: FAILED}[body["status"]]

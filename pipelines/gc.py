@@ -1,0 +1,105 @@
+"""Gc: what nothing refers to any more. A dry run unless told otherwise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from rich.console import Console
+
+from pipelines import options
+from pipelines.display import amount
+from transforms import records, storage, tables
+from transforms.store import Store
+
+DESCRIPTION = """\
+Find what nothing refers to any more: table parts that were replaced or never committed, rows kept aside by runs that
+ended, and results in the store of videos that are gone or were measured anew. Only what is older than --days counts,
+so that a run in progress and recent snapshots are safe. Nothing is removed without --delete."""
+
+
+class Waste(NamedTuple):
+    """Something that can go.
+
+    Attributes:
+        kind: `part`, `pending` or `store`.
+        uri: Where it is.
+        size: Bytes; 0 where unknown.
+    """
+
+    kind: str
+    uri: str
+    size: int
+
+
+def parser() -> options.Parser:
+    """The command line."""
+    made = options.Parser(prog="rushes gc", description=DESCRIPTION, usage="rushes gc OUT [--days N] [--delete]")
+    made.add_argument("output", metavar="OUT", help="an output folder")
+    made.add_argument("--days", type=float, default=7.0, metavar="N", help="how old it must be [default 7 days]")
+    made.add_argument("--delete", action="store_true", help="remove it; older snapshots that need a removed part no longer open")
+    return made
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the command; returns the exit code."""
+    words = parser().parse_args(list(argv))
+    corpus, console = tables.open_corpus(words.output), Console()
+    if words.delete:
+        tables.roll_forward(corpus)
+    before = datetime.now(UTC) - timedelta(days=words.days)
+    found = list(find_waste(corpus, before))
+    for kind in ("part", "pending", "store"):
+        chosen = [w for w in found if w.kind == kind]
+        console.print(f"{kind:<8} {len(chosen):>8}  {amount(sum(w.size for w in chosen))}", highlight=False)
+    if not words.delete:
+        console.print("Dry run: nothing was removed. Add --delete to remove it.")
+        return 0
+    for waste in found:
+        storage.delete(waste.uri)
+    console.print(f"Removed {len(found)} files.")
+    return 0
+
+
+def _old(stat: storage.Stat, before: datetime) -> bool:
+    return stat.modified is not None and datetime.fromisoformat(stat.modified) < before
+
+
+def find_waste(corpus: tables.Corpus, before: datetime) -> Iterator[Waste]:
+    """Everything that can go, older than a moment."""
+    hours = max((datetime.now(UTC) - before).total_seconds() / 3600, 0.0)
+    for record in records.RECORDS:
+        # A replaced part ages from when it was replaced, an orphan from when it was written: Delta knows both.
+        table = tables.delta(corpus, record.table)
+        for path in table.vacuum(math.floor(hours), dry_run=True, enforce_retention_duration=False, full=True):
+            uri = storage.join(corpus.table_uri(record.table), *path.split("/"))
+            yield Waste("part", uri, storage.stat(uri).size or 0)
+    for stat in storage.find(corpus.uri("commits", "pending")):
+        if _old(stat, before):
+            yield Waste("pending", stat.uri, stat.size or 0)
+    yield from _store_waste(corpus, before)
+
+
+def _store_waste(corpus: tables.Corpus, before: datetime) -> Iterator[Waste]:
+    """Results of videos that no row names, and measures and audio that no row points to."""
+    videos = tables.read(corpus, "videos", columns=["video_id", "measure_uri", "audio_uri"]).to_pylist()
+    known = {v["video_id"] for v in videos}
+    store, keys, silent = Store(corpus.root), {}, {}
+    for step, column in (("measure", "measure_uri"), ("audio", "audio_uri")):
+        keys[step] = {v[column].split("/")[3] for v in videos if v[column]}
+        silent[step] = {v["video_id"] for v in videos if not v[column]}
+    for stat in storage.find(store.uri("store")):
+        step, _, name, *inside = stat.uri[len(store.uri("store")) :].strip("/").split("/")
+        key, _, rest = name.partition(".")
+        owner = rest.removesuffix(".json")
+        if inside:
+            referred = key in keys.get(step, set())
+        elif step in keys:
+            # A marker without a folder says that there was nothing to measure or hear: it stays with its video.
+            referred = key in keys[step] or owner in silent[step]
+        else:
+            referred = owner in known or owner == "failed"
+        if not referred and _old(stat, before):
+            yield Waste("store", stat.uri, stat.size or 0)

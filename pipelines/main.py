@@ -1,0 +1,78 @@
+"""The command line: `rushes COMMAND`."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from transforms.failures import ElementError
+from transforms.settings import ConfigError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "curate": ("pipelines.curate", "footage to scenes, clips, captions and manifests (the main job)"),
+    "ingest": ("pipelines.ingest", "read and measure footage, without cutting it"),
+    "scenes": ("pipelines.scenes", "cut and filter again from the store; no source is opened"),
+    "show": ("pipelines.show", "tables, rows, versions, and a few rows"),
+    "runs": ("pipelines.runs", "what was run, with what result"),
+    "schema": ("pipelines.schema", "every column: meaning, unit, range, source"),
+    "export": ("pipelines.export", "a table as plain Parquet, CSV or JSON Lines, at any snapshot"),
+    "gc": ("pipelines.gc", "remove orphans and replaced parts (a dry run by default)"),
+    "demo": ("pipelines.demo", "render footage with known edits, curate it, compare"),
+}
+"""Every command: the module that has its `run`, and what it does."""
+
+USAGE = """\
+rushes: footage in, licensed and traceable training data out.
+
+usage: rushes COMMAND [options]
+
+{commands}
+
+`rushes COMMAND --help` explains one. Start with `rushes demo`, then:
+  rushes curate FOLDER --output OUT
+  rushes show OUT clips
+"""
+
+USAGE_ERROR = 2
+
+
+def guarded(run: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
+    """Run a command; wrong usage becomes one clear line and exit code 2."""
+    logging.basicConfig(level=os.environ.get("RUSHES_LOG", "ERROR"), format="%(levelname)s %(name)s: %(message)s")
+    try:
+        return run(argv)
+    except ConfigError as error:
+        print(f"rushes: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    except ElementError as error:
+        print(f"rushes: {error.message}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `rushes`."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    listed = "\n".join(f"  {name:<8} {text}" for name, (_, text) in COMMANDS.items())
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(USAGE.format(commands=listed))
+        return 0 if words else USAGE_ERROR
+    if words[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"rushes {version('rushes')}")
+        return 0
+    if words[0] not in COMMANDS:
+        print(f"rushes: no command {words[0]!r}; there are {', '.join(COMMANDS)}", file=sys.stderr)
+        return USAGE_ERROR
+    module = importlib.import_module(COMMANDS[words[0]][0])
+    return guarded(module.run, words[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

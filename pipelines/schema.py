@@ -1,0 +1,66 @@
+"""Schema: what every column means."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipelines import options
+from transforms import records, signals
+from transforms.settings import ConfigError
+
+DESCRIPTION = "Print every column of every table, or of one: type, meaning, unit, range, source."
+
+
+def parser() -> options.Parser:
+    """The command line."""
+    made = options.Parser(prog="rushes schema", description=DESCRIPTION, usage="rushes schema [TABLE] [--json]")
+    made.add_argument("table", nargs="?", metavar="TABLE", help=f"{', '.join(_schemas())}")
+    made.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    return made
+
+
+def _schemas() -> dict[str, pa.Schema]:
+    return {**{name: records.schema(record) for name, record in records.BY_TABLE.items()}, "signals": signals.SCHEMA}
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the command; returns the exit code."""
+    words = parser().parse_args(list(argv))
+    schemas = _schemas()
+    if words.table is not None and words.table not in schemas:
+        raise ConfigError(f"no table {words.table!r}; there are {', '.join(schemas)}")
+    chosen = {name: schema for name, schema in schemas.items() if words.table in (None, name)}
+    described = {name: [_column(field) for field in schema] for name, schema in chosen.items()}
+    if words.json:
+        print(json.dumps(described, indent=1))
+        return 0
+    console = Console()
+    for name, columns in described.items():
+        version = (chosen[name].metadata or {}).get(b"schema_version", b"").decode()
+        shown = Table(title=f"{name}, schema version {version}" if version else name, title_justify="left", box=None, padding=(0, 2, 0, 0))
+        for title in ("column", "type", "unit", "range", "meaning"):
+            shown.add_column(title, no_wrap=title == "column")
+        for column in columns:
+            source = f" [{column['source']}]" if column["source"] else ""
+            shown.add_row(column["name"], column["type"], column["unit"], column["range"], Text(column["doc"] + source))
+        console.print(shown)
+        console.print()
+    return 0
+
+
+def _column(field: pa.Field) -> dict[str, str]:
+    meta = {k.decode(): v.decode() for k, v in (field.metadata or {}).items()}
+    return {
+        "name": field.name,
+        "type": f"{field.type}" + ("" if field.nullable else " not null"),
+        "unit": meta.get("unit", ""),
+        "range": meta.get("span", ""),
+        "source": meta.get("source", ""),
+        "doc": meta.get("doc", ""),
+    }

@@ -1,0 +1,274 @@
+"""Steps: the Beam side of ingest and curate: list sources, look up what is known, and hand the rest to child processes.
+
+What travels between workers is a source reference or an encoded batch of rows, never media; nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import io
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import pyarrow.parquet as pq
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
+
+from pipelines import work
+from pipelines.config import Config
+from pipelines.writing import RunPlan
+from transforms import progress, sources, storage
+from transforms.failures import CLASSES, ElementError
+from transforms.pool import Pool, shared_pool
+from transforms.records import FailureRow, to_dict
+from transforms.rows import Collector
+from transforms.store import Store
+
+ROWS, TALLY = "rows", "tally"
+_LOOKUP_THREADS = 16
+
+
+class Known(NamedTuple):
+    """A listed source and what the store knows of it.
+
+    Attributes:
+        ref: The source's fields.
+        video_id: The video that its bytes are; None where they must be read.
+    """
+
+    ref: dict[str, Any]
+    video_id: str | None
+
+
+def failure(run_id: str, step: str, subject: str, error: ElementError, video_id: str | None = None) -> dict[str, Any]:
+    """The `failures` row of one refused element."""
+    return to_dict(
+        FailureRow(
+            run_id=run_id,
+            step=step,
+            subject=subject,
+            video_id=video_id,
+            error_class=error.error_class,
+            message=re.sub(r"\s+", " ", error.message).strip()[:2000] + f" ({CLASSES[error.error_class]})",
+            attempts=1,
+            traceback=getattr(error, "traceback", None),
+        )
+    )
+
+
+class _Gathering(beam.DoFn):  # type: ignore[misc]
+    """A DoFn that gathers rows and counts over a bundle and sends them in bounded batches."""
+
+    def __init__(self, plan: RunPlan) -> None:
+        self._plan = plan
+
+    def start_bundle(self) -> None:
+        self._rows, self._counts = Collector(self._plan.buckets), Counter[str]()
+
+    def _sendable(self, everything: bool) -> Iterator[Any]:
+        if everything or self._rows.full:
+            for element in self._rows.drain():
+                yield beam.pvalue.TaggedOutput(ROWS, element)
+        if everything:
+            for element in self._counts.items():
+                yield beam.pvalue.TaggedOutput(TALLY, element)
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for one in self._sendable(everything=True):
+            yield beam.pvalue.TaggedOutput(one.tag, WindowedValue(one.value, 0, [GlobalWindow()]))
+
+
+class ListSources(_Gathering):
+    """Inputs to ((shard of uris), source); rows of lists that name no source become failures."""
+
+    def __init__(self, plan: RunPlan, config: Config) -> None:
+        super().__init__(plan)
+        self._config = config
+
+    def process(self, element: str) -> Iterator[Any]:
+        """Expand one input."""
+        for found in sources.expand([element], self._config.listing, self._config.storage, [self._plan.root]):
+            self._counts["list.in"] += 1
+            if isinstance(found, sources.SourceRef):
+                yield work.shard_of(found), dataclasses.asdict(found)
+            else:
+                error = ElementError(found["error_class"], found["message"])
+                self._rows.add([("failures", failure(self._plan.run_id, "list", found["subject"], error))], [])
+                yield from self._sendable(everything=False)
+
+
+class LookUp(_Gathering):
+    """A shard of listed sources to `Known` ones: repeated uris once, each joined with one listing of the store's shard."""
+
+    def __init__(self, plan: RunPlan, config: Config) -> None:
+        super().__init__(plan)
+        self._config, self._store = config, Store(plan.root)
+
+    def setup(self) -> None:
+        self._sender = progress.Sender(self._plan.progress)
+
+    def process(self, element: tuple[str, Iterable[dict[str, Any]]]) -> Iterator[Any]:
+        """Look up one shard."""
+        shard, listed = element
+        distinct: dict[str, dict[str, Any]] = {}
+        for ref in sorted(listed, key=lambda r: repr(sorted(r.items(), key=str))):
+            if distinct.setdefault(storage.redact(ref["uri"]), ref) is not ref:
+                self._counts["list.repeated"] += 1
+        self._counts["sources.in"] += len(distinct)
+        self._sender.send({"sources_total": len(distinct)})
+        videos, refused = self._store.listing("source", shard), self._store.listing("refused", shard)
+        with concurrent.futures.ThreadPoolExecutor(_LOOKUP_THREADS) as threads:
+            for ref, known in zip(distinct.values(), threads.map(self._fresh, distinct.values()), strict=True):
+                if isinstance(known, ElementError):
+                    self._refuse(ref, known, "read")
+                elif not self._config.run.retry_failed and (key := work.refusal_key(known)) and key in refused:
+                    told = self._store.get("refused", key, "failed") or {}
+                    self._refuse(ref, ElementError(told["error_class"], told["message"]), told["step"] or "read")
+                    self._counts["failures.reused"] += 1
+                else:
+                    video_id = None if self._config.run.verify else videos.get(work.source_key(known) or "")
+                    self._counts["sources.reused"] += video_id is not None
+                    yield Known(dataclasses.asdict(known), video_id)
+        yield from self._sendable(everything=False)
+
+    def _fresh(self, ref: Mapping[str, Any]) -> sources.SourceRef | ElementError:
+        listed = sources.SourceRef(**ref)
+        try:
+            return listed if sources.identity(listed) else sources.refreshed(listed, self._config.storage)
+        except ElementError as error:
+            return error
+
+    def _refuse(self, ref: Mapping[str, Any], error: ElementError, step: str) -> None:
+        subject = storage.redact(ref["uri"])
+        self._rows.add([("failures", failure(self._plan.run_id, step, subject, error))], [])
+        self._sender.send({"sources_failed": 1})
+
+
+class InChildren(_Gathering):
+    """Elements to rows, each by one task in the pool of child processes.
+
+    Tasks are submitted as elements come and collected as they end, at the latest when the bundle does, so that a runner that
+    gives one thread one bundle of everything still keeps every core busy.
+
+    Args:
+        plan: What the run was launched with.
+        config: The configuration.
+        task: Makes the task of an element: function name, arguments, and what the element is called in failures.
+    """
+
+    def __init__(self, plan: RunPlan, config: Config, task: Callable[[Any], tuple[str, dict[str, Any], str]]) -> None:
+        super().__init__(plan)
+        self._config, self._task = config, task
+
+    def setup(self) -> None:
+        self._pool: Pool = shared_pool(self._config.pool, ("pipelines.work",), self._plan.progress)
+        self._sender = progress.Sender(self._plan.progress)
+
+    def start_bundle(self) -> None:
+        super().start_bundle()
+        self._running: dict[concurrent.futures.Future[Any], str] = {}
+
+    def process(self, element: Any) -> Iterator[Any]:
+        """Submit one element; collect what has ended."""
+        function, arguments, subject = self._task(element)
+        self._running[self._pool.submit(function, arguments, subject)] = subject
+        for future in [f for f in self._running if f.done()]:
+            self._collect(future)
+        yield from self._sendable(everything=False)
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for future in concurrent.futures.as_completed(list(self._running)):
+            self._collect(future)
+        yield from super().finish_bundle()
+
+    def _collect(self, future: concurrent.futures.Future[Any]) -> None:
+        subject = self._running.pop(future)
+        run_id = self._plan.run_id
+        try:
+            made = future.result()
+        except ElementError as error:
+            self._rows.add([("failures", failure(run_id, getattr(error, "phase", "") or "read", subject, error))], [])
+            self._sender.send({"sources_failed": 1})
+            return
+        self._rows.add(made["rows"], made["scopes"])
+        self._counts.update(made["tally"])
+        clips = [row for table, row in made["rows"] if table == "clips"]
+        video = next((row for table, row in made["rows"] if table == "videos"), None)
+        if video and video["audio_error"]:
+            error = ElementError(*video["audio_error"].split(": ", 1))
+            self._rows.add([("failures", failure(run_id, "audio", subject, error, video["video_id"]))], [])
+        kept = sum(c["kept"] for c in clips)
+        self._sender.send(
+            {
+                "sources_done": 1,
+                "sources_reused": made["tally"].get("videos.reused", 0),
+                "footage_seconds": (video or {}).get("duration") or 0.0,
+                "clips_kept": kept,
+                "clips_dropped": len(clips) - kept,
+            }
+        )
+
+
+def read_sources(pipeline: beam.Pipeline, plan: RunPlan, config: Config, inputs: Iterable[str], job: str) -> dict[str, beam.PCollection]:
+    """Wire inputs to rows and tallies, as `writing.WriteTables` takes them."""
+    listed = (
+        pipeline
+        | "Inputs" >> beam.Create(list(inputs), reshuffle=False)
+        | "List" >> beam.ParDo(ListSources(plan, config)).with_outputs(ROWS, TALLY, main="refs")
+    )
+    known = (
+        listed.refs
+        | "GroupByShard" >> beam.GroupByKey()
+        | "LookUp" >> beam.ParDo(LookUp(plan, config)).with_outputs(ROWS, TALLY, main="known")
+    )
+    done = (
+        known.known
+        | "Spread" >> beam.Reshuffle()
+        | "Work" >> beam.ParDo(InChildren(plan, config, _SourceTask(job, config.to_json(), plan.root))).with_outputs(ROWS, TALLY)
+    )
+    return {name: (listed[name], known[name], done[name]) | f"All_{name}" >> beam.Flatten() for name in (ROWS, TALLY)}
+
+
+class _SourceTask(NamedTuple):
+    job: str
+    config: dict[str, Any]
+    root: str
+
+    def __call__(self, element: Known) -> tuple[str, dict[str, Any], str]:
+        ref, video_id = element
+        arguments = {"job": self.job, "ref": ref, "video_id": video_id, "config": self.config, "root": self.root}
+        return "pipelines.work:curate_source", arguments, storage.redact(ref["uri"])
+
+
+def recut_videos(pipeline: beam.Pipeline, plan: RunPlan, config: Config, videos: Iterable[str]) -> dict[str, beam.PCollection]:
+    """Wire parts of the `videos` table to rows and tallies: only the store is read."""
+    done = (
+        pipeline
+        | "Parts" >> beam.Create(list(videos))
+        | "ReadVideos" >> beam.ParDo(_ReadVideos(plan)).with_outputs(ROWS, TALLY, main="videos")
+    )
+    cut = (
+        done.videos
+        | "Spread" >> beam.Reshuffle()
+        | "Work" >> beam.ParDo(InChildren(plan, config, _VideoTask(config.to_json(), plan.root))).with_outputs(ROWS, TALLY)
+    )
+    return {name: (done[name], cut[name]) | f"All_{name}" >> beam.Flatten() for name in (ROWS, TALLY)}
+
+
+class _ReadVideos(_Gathering):
+    def process(self, element: str) -> Iterator[Any]:
+        for row in pq.read_table(io.BytesIO(storage.read_bytes(element))).to_pylist():
+            self._counts["videos.in"] += 1
+            yield row
+
+
+class _VideoTask(NamedTuple):
+    config: dict[str, Any]
+    root: str
+
+    def __call__(self, video: dict[str, Any]) -> tuple[str, dict[str, Any], str]:
+        return "pipelines.work:recut_video", {"video": video, "config": self.config, "root": self.root}, video["video_id"]

@@ -1,0 +1,1 @@
+"""Tests, in folders that mirror the packages one to one; they render their own footage."""
