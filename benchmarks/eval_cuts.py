@@ -92,8 +92,10 @@ def main(argv: list[str] | None = None) -> int:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder with videos and cuts.json")
-    folder = parser.parse_args(argv).folder
-    truth = json.loads((folder / "cuts.json").read_text())
+    parser.add_argument("--truth", default="cuts.json", help="what is true, below the folder (the demo's: truth.json)")
+    arguments = parser.parse_args(argv)
+    folder: Path = arguments.folder
+    truth = json.loads((folder / arguments.truth).read_text())
     scores: dict[tuple[str, str], Counter[str]] = {}
     agree: Counter[tuple[str, bool, str]] = Counter()
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
@@ -119,8 +121,11 @@ def main(argv: list[str] | None = None) -> int:
                     f"{name} ({rate} rate) {detector}: "
                     f"only theirs {sorted(theirs - mine)}, only ours {sorted(mine - theirs)}"
                 )
-        if name in truth:
+        if "hard" in truth.get(name, {}):
             hard, gradual = truth[name]["hard"], [(a, b) for _, a, b in truth[name]["gradual"]]
+            wrong = score((c.frame for c in ours["combined"] if c.detector != "fade"), hard, gradual)
+            if wrong["false"] or wrong["missed"]:
+                print(f"{name} combined: {[tuple(c) for c in ours['combined']]} where known are {hard}, {gradual}")
             hits = {"combined, without fades": [c.frame for c in ours["combined"] if c.detector != "fade"]}
             hits |= {d: [c.frame for c in cuts] for d, cuts in ours.items()}
             for detector, frames_found in hits.items():

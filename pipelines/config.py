@@ -31,9 +31,19 @@ from transforms.storage import StorageSettings
 class RunSettings:
     """How a run is carried out, and when it stops."""
 
-    buckets: int = setting(16, "Buckets that each large table is split into; fixed when the output is created.", low=1, high=4096, scale=True)
-    failure_ratio: float = setting(0.1, "Largest share of failed sources before the run is refused.", low=0, high=1, scale=True)
-    unreachable_ratio: float = setting(0.1, "Largest share of unreachable sources before the run is refused.", low=0, high=1, scale=True)
+    buckets: int = setting(
+        16,
+        "Buckets that each large table is split into; fixed when the output is created.",
+        low=1,
+        high=4096,
+        scale=True,
+    )
+    failure_ratio: float = setting(
+        0.1, "Largest share of failed sources before the run is refused.", low=0, high=1, scale=True
+    )
+    unreachable_ratio: float = setting(
+        0.1, "Largest share of unreachable sources before the run is refused.", low=0, high=1, scale=True
+    )
     least_failures: int = setting(20, "Fewer failures than this never refuse a run.", low=1, scale=True)
     verify: bool = setting(False, "Read every source again, also those that look unchanged.", scale=True)
     retry_failed: bool = setting(False, "Try sources again that failed before and look unchanged.", scale=True)
@@ -43,7 +53,9 @@ class RunSettings:
 class CaptionSettings:
     """Who describes kept clips."""
 
-    captioners: tuple[str, ...] = setting(("attributes",), "Captioners that describe each kept clip.", choices=tuple(CAPTIONERS))
+    captioners: tuple[str, ...] = setting(
+        ("attributes",), "Captioners that describe each kept clip.", choices=tuple(CAPTIONERS)
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +76,9 @@ class Config:
     def to_json(self) -> dict[str, dict[str, Any]]:
         """The resolved configuration, as it is stored with the run."""
         return {
-            f.name: {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(getattr(self, f.name)).items()}
+            f.name: {
+                k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(getattr(self, f.name)).items()
+            }
             for f in dataclasses.fields(self)
         }
 
@@ -106,7 +120,8 @@ def option_groups(groups: Sequence[str]) -> dict[str, tuple[str, dataclasses.Fie
 
 
 def read_file(path: str) -> dict[str, Any]:
-    """A configuration file, YAML or TOML by its suffix: options by name, in sections named as the groups or without any.
+    """A configuration file, YAML or TOML by its suffix: options by name, in sections named as the groups or without
+    any.
 
     Raises:
         ConfigError: It can't be read or isn't a mapping.

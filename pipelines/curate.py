@@ -10,8 +10,9 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from pipelines import config, engine, options, steps
+from pipelines import engine, options, steps
 from transforms import sources
+from transforms.settings import ConfigError
 
 GROUPS = ("run", "listing", "storage", "measure", "audio", "cut", "quality", "bucket", "captions", "pool")
 """Groups of settings the job takes."""
@@ -70,7 +71,7 @@ def run(argv: Sequence[str], job: str = "curate") -> int:
     groups = INGEST_GROUPS if job == "ingest" else GROUPS
     settled, words = options.settle(arguments, groups)
     if not words.inputs:
-        raise config.ConfigError("no INPUT given: name a file, a folder, a glob or a list")
+        raise ConfigError("no INPUT given: name a file, a folder, a glob or a list")
     sources.check_inputs(words.inputs, settled.listing, settled.storage)
     return engine.run_job(
         job,

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow.dataset as ds
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from pipelines import curate, footage, options
+from pipelines.columns import columns, say
 from transforms import tables
 
 DESCRIPTION = """\
@@ -34,28 +34,25 @@ def parser() -> options.Parser:
 def run(argv: Sequence[str]) -> int:
     """Run the command; returns the exit code: 0 when every file ended as it should."""
     folder = Path(parser().parse_args(list(argv)).folder)
-    console = Console()
-    console.print("Rendering footage with known edits ...", highlight=False)
+    say("Rendering footage with known edits ...")
     truth_file = footage.render_demo(folder / "footage")
     truth = {name: value for name, value in json.loads(truth_file.read_text()).items() if not name.startswith("_")}
-    out = folder / "corpus"
-    console.print(f"Curating it: rushes curate {truth_file.parent} --output {out}\n", highlight=False, soft_wrap=True)
+    given, out = shlex.quote(str(truth_file.parent)), folder / "corpus"
+    shown = shlex.quote(str(out))
+    say(f"Curating it: rushes curate {given} --output {shown}\n")
     code = curate.run([str(truth_file.parent), "--output", str(out)])
     if code not in (0, 3):
         return code
-    right = compare(tables.open_corpus(str(out)), truth_file.parent, truth, console)
-    console.print(
-        f"""
-What next:
-  rushes show {out}                        the tables
-  rushes show {out} clips --rows 2         what is known of a clip
-  rushes show {out} failures               what was wrong with the damaged files
-  rushes curate {truth_file.parent} --output {out}    again: nothing is decoded twice
-  rushes curate YOUR_FOOTAGE --output YOUR_CORPUS            your own""",
-        highlight=False,
-        soft_wrap=True,
-        markup=False,
+    right = compare(tables.open_corpus(str(out)), truth_file.parent, truth)
+    steps = (
+        (f"rushes show {shown}", "the tables"),
+        (f"rushes show {shown} clips --rows 2", "what is known of a clip"),
+        (f"rushes show {shown} failures", "what was wrong with the damaged files"),
+        (f"rushes curate {given} --output {shown}", "again: nothing is decoded twice"),
+        ("rushes curate YOUR_FOOTAGE --output YOUR_CORPUS", "your own"),
     )
+    say("\nWhat next:")
+    say(columns(("command", "what"), [[f"  {command}", what] for command, what in steps], wrap=("what",), header=False))
     return 0 if right else 1
 
 
@@ -90,14 +87,13 @@ def score(known: Mapping[str, Any], found: Sequence[int]) -> dict[str, int]:
     }
 
 
-def compare(corpus: tables.Corpus, folder: Path, truth: Mapping[str, Mapping[str, Any]], console: Console) -> bool:
+def compare(corpus: tables.Corpus, folder: Path, truth: Mapping[str, Mapping[str, Any]]) -> bool:
     """Print found against known, file by file; whether every file ended as it should."""
     sources = {Path(r["uri"]).resolve(): r for r in tables.read(corpus, "sources").to_pylist()}
     failures = {Path(r["subject"]).resolve(): r for r in tables.read(corpus, "failures").to_pylist()}
     clips = tables.read(corpus, "clips", where=ds.field("cut") == "default").to_pylist()
-    shown = Table(title="Found against known", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for name, justify in (("file", "left"), ("ended as", "left"), ("hard cuts", "right"), ("gradual", "right"), ("false", "right"), ("clips kept", "right"), ("note", "left")):
-        shown.add_column(name, justify=justify, no_wrap=name == "file")  # type: ignore[arg-type]
+    names = ("file", "ended as", "hard cuts", "gradual", "false", "clips kept")
+    rows: list[list[str | Text]] = []
     right = True
     for name, known in truth.items():
         path = (folder / name).resolve()
@@ -108,22 +104,25 @@ def compare(corpus: tables.Corpus, folder: Path, truth: Mapping[str, Mapping[str
             ended = "duplicate" if same and same["video_id"] == source["video_id"] else "another video"
         wanted = ended == known["outcome"] or (known["outcome"] == "failure" and failure is not None)
         right = right and wanted
-        mark = Text(ended, style="" if wanted else "bold red")
+        row: list[str | Text] = [name, Text(ended, style="" if wanted else "bold red")]
         if known["outcome"] == "failure" or not source:
-            shown.add_row(name, mark, "", "", "", "", known["note"])
+            rows.append([*row, *[""] * 4])
             continue
         own = [c for c in clips if c["video_id"] == source["video_id"]]
         cuts = sorted({c["start_frame"] for c in own if c["start_reason"] not in ("start", "length", "stride")})
         counts = score(known, cuts)
-        shown.add_row(
-            name,
-            mark,
-            f"{counts['hard_found']} of {counts['hard']}",
-            f"{counts['gradual_found']} of {counts['gradual']}",
-            str(counts["false"]),
-            f"{sum(c['kept'] for c in own)} of {len(own)}",
-            known["note"],
+        rows.append(
+            [
+                *row,
+                f"{counts['hard_found']} of {counts['hard']}",
+                f"{counts['gradual_found']} of {counts['gradual']}",
+                str(counts["false"]),
+                f"{sum(c['kept'] for c in own)} of {len(own)}",
+            ]
         )
-    console.print()
-    console.print(shown)
+    say("\nFound against known")
+    say(columns(names, rows, right=names[2:]))
+    say("\nWhat each file is")
+    notes = [[name, known["note"]] for name, known in truth.items()]
+    say(columns(("file", "note"), notes, wrap=("note",), header=False))
     return right

@@ -1,4 +1,5 @@
-"""Display: what a person sees of a run, live on a terminal, as plain lines elsewhere, and as a short table at the end."""
+"""Display: what a person sees of a run, live on a terminal, as plain lines elsewhere, and as a short table at the
+end."""
 
 from __future__ import annotations
 
@@ -39,6 +40,11 @@ def amount(count: float) -> str:
     return f"{count:.1f} TB"
 
 
+def ratio(one: float, other: float) -> str:
+    """One number over another; of nothing, nothing."""
+    return f"{one / other if other else 0:.3f}"
+
+
 def left(snapshot: Snapshot, elapsed: float) -> float | None:
     """Seconds left, from the share of sources that are done; None before anything is known."""
     done = snapshot.sources_done + snapshot.sources_failed
@@ -68,7 +74,11 @@ def _live(snapshot: Snapshot, elapsed: float, title: str) -> Group:
         f"[bold]{snapshot.sources_done}[/bold] of {snapshot.sources_total}   {snapshot.sources_reused} reused   "
         + (f"[red]{snapshot.sources_failed} failed[/red]" if snapshot.sources_failed else "0 failed"),
     )
-    table.add_row("footage", f"[bold]{snapshot.footage_seconds / 3600:.2f} h[/bold]   {snapshot.footage_seconds / max(elapsed, 1e-6):.1f} footage-seconds per second")
+    table.add_row(
+        "footage",
+        f"[bold]{snapshot.footage_seconds / 3600:.2f} h[/bold]"
+        f"   {snapshot.footage_seconds / max(elapsed, 1e-6):.1f} footage-seconds per second",
+    )
     table.add_row("clips", f"[green]{snapshot.clips_kept} kept[/green]   {snapshot.clips_dropped} dropped")
     table.add_row("time", f"{clock(elapsed)}" + (f"   {clock(rest)} left" if rest is not None else ""))
     now = time.monotonic()
@@ -109,21 +119,50 @@ def _words(counts: Mapping[str, int], most: int = 8) -> str:
 
 def summary(body: Mapping[str, Any], root: str, console: Console) -> None:
     """The end of a run: its balance, what failed and what it cost; the same numbers as `report.json`."""
-    table = Table(title=f"{body['job']} {body['run_id']}: {body['status']}", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for name, justify in (("", "left"), ("in", "right"), ("kept", "right"), ("dropped", "right"), ("failed", "right"), ("why", "left")):
+    table = Table(
+        title=f"{body['job']} {body['run_id']}: {body['status']}", title_justify="left", box=None, padding=(0, 2, 0, 0)
+    )
+    for name, justify in (
+        ("", "left"),
+        ("in", "right"),
+        ("kept", "right"),
+        ("dropped", "right"),
+        ("failed", "right"),
+        ("why", "left"),
+    ):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for name, step in body["balance"].items():
         why = "; ".join(w for w in (_words(step["dropped"]), _words(step["failed"])) if w)
-        table.add_row(name, str(step["in"]), str(step["kept"]), str(step["dropped_total"]), str(sum(step["failed"].values())), Text(why))
+        table.add_row(
+            name,
+            str(step["in"]),
+            str(step["kept"]),
+            str(step["dropped_total"]),
+            str(sum(step["failed"].values())),
+            Text(why),
+        )
     console.print(table)
-    frames = body["source_frames"]
     lines = [
         ("footage", f"{clock(body['footage_seconds'])} of footage, {clock(body['kept_seconds'])} in kept clips"),
-        ("decoded", f"{body['decoded_frames']} frames, {body['decoded_frames'] / frames if frames else 0:.3f} per source frame of what was decoded"),
-        ("read", f"{amount(body['read_bytes'])}, {body['read_bytes'] / body['source_bytes'] if body['source_bytes'] else 0:.2f} per source byte"),
-        ("stored", ", ".join(f"{name} {amount(count)}" for name, count in body["stored_bytes"].items()) or "nothing new"),
+        (
+            "decoded",
+            f"{body['decoded_frames']} frames, {ratio(body['decoded_frames'], body['source_frames'])} per source frame"
+            " of what was decoded",
+        ),
+        (
+            "read",
+            f"{amount(body['read_bytes'])}, {ratio(body['read_bytes'], body['source_bytes'])} per source byte",
+        ),
+        (
+            "stored",
+            ", ".join(f"{name} {amount(count)}" for name, count in body["stored_bytes"].items()) or "nothing new",
+        ),
         ("reused", ", ".join(f"{count} {name}" for name, count in body["reused"].items() if count) or "nothing"),
-        ("time", f"{body['elapsed_seconds']:.1f} s; working: " + (", ".join(f"{name} {seconds:.1f} s" for name, seconds in body["step_seconds"].items()) or "none")),
+        (
+            "time",
+            f"{body['elapsed_seconds']:.1f} s; working: "
+            + (", ".join(f"{name} {seconds:.1f} s" for name, seconds in body["step_seconds"].items()) or "none"),
+        ),
     ]
     grid = Table.grid(padding=(0, 2))
     for name, text in lines:
@@ -133,6 +172,8 @@ def summary(body: Mapping[str, Any], root: str, console: Console) -> None:
         console.print(f"[bold red]Refused:[/bold red] {body['message']}", highlight=False)
     failed = sum(sum(s["failed"].values()) for s in body["balance"].values())
     if failed:
-        console.print(f"{failed} failures are in the table `failures`: rushes show {root} failures", highlight=False, soft_wrap=True)
-
-
+        console.print(
+            f"{failed} failures are in the table `failures`: rushes show {root} failures",
+            highlight=False,
+            soft_wrap=True,
+        )

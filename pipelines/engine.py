@@ -1,8 +1,8 @@
 """Engine: carries out a job's graph, shows it, and ends with the right exit code.
 
-The local engine is Beam's FnApiRunner in memory with one Beam thread; the work happens in child processes. The graph runs in
-a thread of its own, so that Ctrl-C is answered at once: the children are killed, nothing half is committed, and the command
-that goes on is printed.
+The local engine is Beam's FnApiRunner in memory with one Beam thread; the work happens in child processes. The graph
+runs in a thread of its own, so that Ctrl-C is answered at once: the children are killed, nothing half is committed, and
+the command that goes on is printed.
 """
 
 from __future__ import annotations
@@ -13,15 +13,19 @@ import json
 import logging
 import os
 import platform
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.pvalue import PCollection
 from rich.console import Console
 
 from pipelines import display, report
@@ -35,12 +39,21 @@ DONE, FAILED, USAGE, WITH_FAILURES, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes: done; failed; wrong usage; done with failures recorded; stopped by Ctrl-C."""
 
 LOCAL = "local"
-Graph = Callable[[beam.Pipeline, RunPlan], Mapping[str, beam.PCollection]]
+Graph = Callable[[beam.Pipeline, RunPlan], Mapping[str, PCollection[Any]]]
 
 
 def library_versions() -> dict[str, str]:
     """Versions of what decides results."""
-    names = ("rushes", "apache-beam", "pyarrow", "deltalake", "av", "opencv-python-headless", "scenedetect-headless", "numpy")
+    names = (
+        "rushes",
+        "apache-beam",
+        "pyarrow",
+        "deltalake",
+        "av",
+        "opencv-python-headless",
+        "scenedetect-headless",
+        "numpy",
+    )
     found = {"python": platform.python_version()}
     for name in names:
         with contextlib.suppress(ModuleNotFoundError):
@@ -63,7 +76,13 @@ def beam_options(runner: str, extra: Sequence[str], job: str) -> PipelineOptions
 
 
 def run_job(
-    job: str, root: str, graph: Graph, config: Config, runner: str = LOCAL, beam_args: Sequence[str] = (), command: str = ""
+    job: str,
+    root: str,
+    graph: Graph,
+    config: Config,
+    runner: str = LOCAL,
+    beam_args: Sequence[str] = (),
+    command: str = "",
 ) -> int:
     """Run a job to its end.
 
@@ -84,6 +103,7 @@ def run_job(
     settings = config.run
     on_this_machine = runner in (LOCAL, "FnApiRunner", "BundleBasedDirectRunner")
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_scratch())
         listener = stack.enter_context(progress.Listener()) if on_this_machine else None
         corpus = tables.Corpus(root, settings.buckets) if dry else tables.create_corpus(root, settings.buckets)
         plan = plan_run(
@@ -100,7 +120,7 @@ def run_job(
         pipeline = beam.Pipeline(options=beam_options(runner, beam_args, job))
         graph(pipeline, plan) | "Write" >> WriteTables(plan)
         if dry:
-            return _dry_run(pipeline, console)
+            return _dry_run(pipeline, runner, console)
         storage.write_bytes(corpus.uri("runs", plan.run_id, "config.json"), json.dumps(plan.config, indent=1).encode())
         worker = _Worker(pipeline)
         try:
@@ -109,16 +129,40 @@ def run_job(
         except KeyboardInterrupt:
             pool.kill_all()
             console.print(
-                "\n[bold]Stopped.[/bold] Nothing of this run was committed; every source that was finished is in the store."
+                "\n[bold]Stopped.[/bold] Nothing of this run was committed;"
+                " every source that was finished is in the store."
                 f"\nTo go on from there: {command or 'run the same command again'}",
                 highlight=False,
             )
             # The pipeline's thread may be anywhere; what it holds dies with the process.
+            shutil.rmtree(tempfile.gettempdir(), ignore_errors=True)
             sys.stderr.flush()
             os._exit(INTERRUPTED)
         if worker.error:
             return _explain(worker.error, console)
         return _finish(corpus, plan, Console())
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[None]:
+    """A temporary folder of this run's own for all its processes, so that nothing of a killed child stays behind.
+
+    The folder's name holds the process id: what a killed run left is removed by the next one.
+    """
+    before = os.environ.get("TMPDIR")
+    for left in Path(tempfile.gettempdir()).glob("rushes-run-*"):
+        if not Path("/proc", left.name.split("-")[2]).exists() and left.stat().st_uid == os.getuid():
+            shutil.rmtree(left, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=f"rushes-run-{os.getpid()}-")
+    try:
+        os.environ["TMPDIR"] = tempfile.tempdir = folder
+        yield
+    finally:
+        tempfile.tempdir = None
+        os.environ.pop("TMPDIR")
+        if before is not None:
+            os.environ["TMPDIR"] = before
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Worker(threading.Thread):
@@ -155,12 +199,15 @@ def _interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _dry_run(pipeline: beam.Pipeline, console: Console) -> int:
+def _dry_run(pipeline: beam.Pipeline, runner: str, console: Console) -> int:
+    """Build and translate the graph; only Dataflow's runner knows a dry run of its own."""
     for name in ("google.auth", "apache_beam.internal.gcp.auth", "apache_beam.runners.dataflow"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    result = pipeline.run()
-    steps = len(getattr(getattr(result, "job", None), "proto_pipeline", pipeline.to_runner_api()).components.transforms)
-    console.print(f"Dry run: the graph of {steps} transforms was built and translated; nothing was launched or read.")
+    result: Any = pipeline.run() if runner == "DataflowRunner" else None
+    graph: Any = result.job.proto_pipeline if result else pipeline.to_runner_api()
+    console.print(
+        f"Dry run: a graph of {len(graph.components.transforms)} transforms; nothing was launched, read or written."
+    )
     return DONE
 
 
@@ -183,11 +230,16 @@ def _explain(error: BaseException, console: Console) -> int:
             console.print(f"[bold red]Failed:[/bold red] {cause.message}", highlight=False)
             break
         if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
-            console.print(f"[bold red]Failed:[/bold red] no space left on the device ({cause.filename or 'output or temporary folder'})", highlight=False)
+            console.print(
+                f"[bold red]Failed:[/bold red] no space left for {cause.filename or 'the output or temporary files'}",
+                highlight=False,
+            )
             break
     else:
-        console.print_exception() if False else console.print(f"[bold red]Failed:[/bold red] {error}", highlight=False, markup=False)
-    console.print("Nothing half was committed, and what was finished is in the store: run the same command again to go on.")
+        console.print(f"Failed: {error}", highlight=False, markup=False)
+    console.print(
+        "Nothing half was committed, and what was finished is in the store: run the same command again to go on."
+    )
     return FAILED
 
 

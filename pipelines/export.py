@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from pipelines import options
+from pipelines import options, show
 from transforms import records, storage, tables, views
 from transforms.settings import ConfigError
 
@@ -28,9 +29,13 @@ In CSV, lists and maps are JSON, and a text cell that a spreadsheet would run as
 
 def parser() -> options.Parser:
     """The command line."""
-    made = options.Parser(prog="rushes export", description=DESCRIPTION, epilog=EPILOG, usage="rushes export OUT TABLE FILE [options]")
+    made = options.Parser(
+        prog="rushes export", description=DESCRIPTION, epilog=EPILOG, usage="rushes export OUT TABLE FILE [options]"
+    )
     made.add_argument("output", metavar="OUT", help="an output folder")
-    made.add_argument("table", metavar="TABLE", help=f"{', '.join(records.BY_TABLE)}, or the view {', '.join(views.VIEWS)}")
+    made.add_argument(
+        "table", metavar="TABLE", help=f"{', '.join(records.BY_TABLE)}, or the view {', '.join(views.VIEWS)}"
+    )
     made.add_argument("file", metavar="FILE", help="where to: local, s3:// or gs://; ends in .parquet, .csv or .jsonl")
     made.add_argument("--columns", metavar="A,B", help="columns to write [default all]")
     made.add_argument("--snapshot", type=int, metavar="N", help="an older state, by number [default the latest]")
@@ -44,15 +49,7 @@ def run(argv: Sequence[str]) -> int:
     if kind not in FORMATS:
         raise ConfigError(f"{words.file}: cannot tell the format; end the name in .{', .'.join(FORMATS)}")
     corpus = tables.open_corpus(words.output)
-    if words.table in views.VIEWS:
-        table = views.VIEWS[words.table](corpus, words.snapshot)
-    else:
-        table = tables.read(corpus, words.table, words.snapshot)
-    if words.columns:
-        names = words.columns.split(",")
-        if unknown := [n for n in names if n not in table.column_names]:
-            raise ConfigError(f"--columns: {words.table} has no column {unknown[0]!r}; it has {', '.join(table.column_names)}")
-        table = table.select(names)
+    table = show.select(show.read(corpus, words.table, words.snapshot), words.table, words.columns)
     with tempfile.TemporaryDirectory(prefix="rushes-export-") as folder:
         local = Path(folder) / f"export.{kind}"
         write(table, local, kind)
@@ -68,9 +65,7 @@ def write(table: pa.Table, path: Path, kind: str) -> None:
     elif kind == "csv":
         pa_csv.write_csv(views.escaped(views.flat(table)), path)
     else:
-        maps = {f.name for f in table.schema if pa.types.is_map(f.type)}
         with path.open("w", encoding="utf-8") as file:
             for batch in table.to_batches(max_chunksize=10_000):
-                for row in batch.to_pylist():
-                    plain = {k: dict(v) if k in maps and v is not None else v for k, v in row.items()}
-                    file.write(json.dumps(plain, default=str, ensure_ascii=False) + "\n")
+                for row in batch.to_pylist(maps_as_pydicts="strict"):
+                    file.write(json.dumps(row, default=datetime.isoformat, ensure_ascii=False) + "\n")

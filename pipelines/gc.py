@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from rich.console import Console
-
 from pipelines import options
+from pipelines.columns import columns, say
 from pipelines.display import amount
 from transforms import records, storage, tables
+from transforms.settings import ConfigError
 from transforms.store import Store
 
 DESCRIPTION = """\
@@ -34,32 +34,55 @@ class Waste(NamedTuple):
     size: int
 
 
+KINDS = {
+    "part": "parts of tables that were replaced or never committed",
+    "pending": "rows kept aside by runs that ended",
+    "store": "results of videos that are gone or were measured anew",
+}
+"""Every kind of waste, and what it is."""
+
+
 def parser() -> options.Parser:
     """The command line."""
-    made = options.Parser(prog="rushes gc", description=DESCRIPTION, usage="rushes gc OUT [--days N] [--delete]")
+    made = options.Parser(
+        prog="rushes gc", description=DESCRIPTION, usage="rushes gc OUT [--days N] [--list] [--delete]"
+    )
     made.add_argument("output", metavar="OUT", help="an output folder")
     made.add_argument("--days", type=float, default=7.0, metavar="N", help="how old it must be [default 7 days]")
-    made.add_argument("--delete", action="store_true", help="remove it; older snapshots that need a removed part no longer open")
+    made.add_argument("--list", action="store_true", help="name every file")
+    made.add_argument(
+        "--delete", action="store_true", help="remove it; older snapshots that need a removed part no longer open"
+    )
     return made
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run the command; returns the exit code."""
+    """Run the command; returns the exit code.
+
+    Raises:
+        ConfigError: No such output, or an age below 0.
+    """
     words = parser().parse_args(list(argv))
-    corpus, console = tables.open_corpus(words.output), Console()
+    if not 0 <= words.days <= 36_500:
+        raise ConfigError(f"--days {words.days:g}: give 0 or more, and at most 36500")
+    corpus = tables.open_corpus(words.output)
     if words.delete:
         tables.roll_forward(corpus)
-    before = datetime.now(UTC) - timedelta(days=words.days)
-    found = list(find_waste(corpus, before))
-    for kind in ("part", "pending", "store"):
-        chosen = [w for w in found if w.kind == kind]
-        console.print(f"{kind:<8} {len(chosen):>8}  {amount(sum(w.size for w in chosen))}", highlight=False)
+    found = list(find_waste(corpus, datetime.now(UTC) - timedelta(days=words.days)))
+    if words.list and found:
+        say(columns(("kind", "size", "file"), [[w.kind, amount(w.size), w.uri] for w in found], right=("size",)))
+        say("")
+    rows = []
+    for kind, what in KINDS.items():
+        sizes = [w.size for w in found if w.kind == kind]
+        rows.append([kind, str(len(sizes)), amount(sum(sizes)), what])
+    say(columns(("kind", "files", "size", "what"), rows, right=("files", "size"), wrap=("what",)))
     if not words.delete:
-        console.print("Dry run: nothing was removed. Add --delete to remove it.")
+        say("Dry run: nothing was removed." + (" --list names the files, --delete removes them." if found else ""))
         return 0
     for waste in found:
         storage.delete(waste.uri)
-    console.print(f"Removed {len(found)} files.")
+    say(f"Removed {len(found)} files.")
     return 0
 
 

@@ -1,7 +1,7 @@
 """Options: the command line of a job, made from its settings.
 
-Our options come from the settings classes; Beam's are taken off the command line first and handed on as they are, so that
-`--project p` is never mistaken for an input. A word that neither knows is an error that names the nearest one.
+Our options come from the settings classes; Beam's are taken off the command line first and handed on as they are, so
+that `--project p` is never mistaken for an input. A word that neither knows is an error that names the nearest one.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ RUNNERS: dict[str, str] = {
 """Every runner that keeps rows, with what it is."""
 
 REFUSED_RUNNERS: dict[str, str] = {
-    "DaskRunner": "it loses rows without an error: only one branch of a graph runs, and what a bundle emits at its end vanishes",
+    "DaskRunner": "it loses rows without an error: one branch runs, and what a bundle emits at its end vanishes",
     "RayRunner": "its last release is a proof of concept for a Beam of 2022",
-    "DirectRunner": "it first downloads another runner and hangs where the network does not answer; use --runner local",
-    "SwitchingDirectRunner": "it first downloads another runner and hangs where the network does not answer; use --runner local",
+    "DirectRunner": "it first downloads another runner, and may hang at that; use --runner local",
+    "SwitchingDirectRunner": "it first downloads another runner, and may hang at that; use --runner local",
 }
 """Every runner that is refused, with the reason."""
 
@@ -55,7 +55,10 @@ def _words(field: dataclasses.Field[Any]) -> str:
     text = meta["doc"].rstrip(".")
     default = field.default
     shown = ",".join(map(str, default)) if isinstance(default, tuple) else "none" if default is None else f"{default}"
-    details = [f"{'default' if shown else 'no default'} {shown}".strip() + (f" {meta['unit']}" if meta["unit"] and default is not None else "")]
+    details = [
+        f"{'default' if shown else 'no default'} {shown}".strip()
+        + (f" {meta['unit']}" if meta["unit"] and default is not None else "")
+    ]
     low, high = meta["low"], meta["high"]
     if low is not None or high is not None:
         details.append(f"{f'{low:g}' if low is not None else '...'} to {f'{high:g}' if high is not None else '...'}")
@@ -97,8 +100,12 @@ class Words(NamedTuple):
 def add_job(parser: argparse.ArgumentParser) -> None:
     """Add what every job takes: where to write, a configuration file, and the engine."""
     section = parser.add_argument_group("Job")
-    section.add_argument("--output", metavar="OUT", help="folder for store, tables and reports: local, s3:// or gs://; needed")
-    section.add_argument("--config", metavar="FILE", help="YAML or TOML with any of these options; the command line wins")
+    section.add_argument(
+        "--output", metavar="OUT", help="folder for store, tables and reports: local, s3:// or gs://; needed"
+    )
+    section.add_argument(
+        "--config", metavar="FILE", help="YAML or TOML with any of these options; the command line wins"
+    )
     section.add_argument("--runner", metavar="RUNNER", help=f"engine [default local]: {', '.join(RUNNERS)}")
 
 
@@ -166,7 +173,9 @@ def split_beam(argv: Sequence[str], own: argparse.ArgumentParser) -> tuple[list[
     for word in rest:
         if word.startswith("--") and word != "--" and word.split("=")[0] not in mine:
             near = difflib.get_close_matches(word.split("=")[0], [*mine, *parser._option_string_actions], 1)
-            raise ConfigError(f"unknown option {word.split('=')[0]}" + (f"; did you mean {near[0]}?" if near else "; see --help"))
+            raise ConfigError(
+                f"unknown option {word.split('=')[0]}" + (f"; did you mean {near[0]}?" if near else "; see --help")
+            )
     return rest, beam
 
 

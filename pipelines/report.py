@@ -1,7 +1,7 @@
 """The report of a run: what came in, what became of it, and what it cost.
 
-Every count is made from rows that were written, held against counts taken where the elements entered: in = kept + dropped +
-failed, for every step. A run whose balance does not add up fails.
+Every count is made from rows that were written, held against counts taken where the elements entered: in = kept +
+dropped + failed, for every step. A run whose balance does not add up fails.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 DONE, FAILURES, REFUSED = "done", "failures", "refused"
-"""How a run ends: everything well; well with failures recorded; over the failure ratio, so only failures were written."""
+"""How a run ends: everything well; well with failures recorded; over the failure ratio, so only failures were
+written."""
 
 
 @dataclass(frozen=True)
@@ -79,16 +80,38 @@ def balance(tally: Mapping[str, int], summaries: Mapping[str, Sequence[Mapping[s
     steps = []
     if "list.in" in tally:
         repeated = tally.get("list.repeated", 0)
-        steps.append(Step("list", tally["list.in"], tally.get("sources.in", 0), {"repeated": repeated} if repeated else {}, repeated, by_step.get("list", {})))
+        steps.append(
+            Step(
+                "list",
+                tally["list.in"],
+                tally.get("sources.in", 0),
+                {"repeated": repeated} if repeated else {},
+                repeated,
+                by_step.get("list", {}),
+            )
+        )
     if "sources.in" in tally:
         steps.append(Step("sources", tally["sources.in"], rows.get("sources", 0), {}, 0, by_step.get("sources", {})))
         same = rows.get("sources", 0) - rows.get("videos", 0)
-        steps.append(Step("videos", tally.get("sources.out", 0), rows.get("videos", 0), {"same_bytes": same} if same else {}, same, {}))
+        steps.append(
+            Step(
+                "videos",
+                tally.get("sources.out", 0),
+                rows.get("videos", 0),
+                {"same_bytes": same} if same else {},
+                same,
+                {},
+            )
+        )
     elif by_step.get("sources") or rows.get("videos"):
-        steps.append(Step("videos", tally.get("videos.in", 0), tally.get("videos.out", 0), {}, 0, by_step.get("sources", {})))
+        steps.append(
+            Step("videos", tally.get("videos.in", 0), tally.get("videos.out", 0), {}, 0, by_step.get("sources", {}))
+        )
     if clips or "clips.in" in tally:
         kept = _sum(clips, "kept")
-        steps.append(Step("clips", _sum(clips, "expected"), kept, _add(clips, "reasons"), rows.get("clips", 0) - kept, {}))
+        steps.append(
+            Step("clips", _sum(clips, "expected"), kept, _add(clips, "reasons"), rows.get("clips", 0) - kept, {})
+        )
         captions = summaries.get("captions", ())
         steps.append(Step("captions", _sum(captions, "expected"), rows.get("captions", 0), {}, 0, {}))
     return steps
@@ -100,7 +123,9 @@ def problems(steps: Sequence[Step], merge_problems: Sequence[str]) -> list[str]:
     for step in steps:
         if not step.adds_up:
             failed = sum(step.failed.values())
-            found.append(f"{step.step}: in {step.came} = kept {step.kept} + dropped {step.dropped_total} + failed {failed} does not add up")
+            found.append(
+                f"{step.step}: in {step.came} is not kept {step.kept} + dropped {step.dropped_total} + failed {failed}"
+            )
     return found
 
 
@@ -121,7 +146,8 @@ def over_ratio(step: Step, ratio: float, unreachable_ratio: float, least: int) -
     ):
         if count >= least and count > limit * step.came:
             return (
-                f"{count} of {step.came} sources {words}, over {option} {limit:g}: only `failures` and `runs` were written. "
+                f"{count} of {step.came} sources {words}, over {option} {limit:g}:"
+                " only `failures` and `runs` were written. "
                 f"What was measured stays in the store; mend the cause or raise {option} and run again"
             )
     return ""

@@ -26,7 +26,9 @@ exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with failures recorded, 130 
 
 def parser() -> options.Parser:
     """The job's command line."""
-    made = options.Parser(prog="rushes scenes", description=DESCRIPTION, epilog=EPILOG, usage="rushes scenes --output OUT [options]")
+    made = options.Parser(
+        prog="rushes scenes", description=DESCRIPTION, epilog=EPILOG, usage="rushes scenes --output OUT [options]"
+    )
     options.add_job(made)
     options.add_settings(made, GROUPS)
     return made

@@ -6,11 +6,9 @@ import json
 from collections.abc import Sequence
 
 import pyarrow as pa
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from pipelines import options
+from pipelines.columns import columns, say
 from transforms import records, signals
 from transforms.settings import ConfigError
 
@@ -26,11 +24,16 @@ def parser() -> options.Parser:
 
 
 def _schemas() -> dict[str, pa.Schema]:
-    return {**{name: records.schema(record) for name, record in records.BY_TABLE.items()}, "signals": signals.SCHEMA}
+    made = {name: records.schema(record) for name, record in records.BY_TABLE.items()}
+    return {**made, "signals": signals.SCHEMA}
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run the command; returns the exit code."""
+    """Run the command; returns the exit code.
+
+    Raises:
+        ConfigError: There is no such table.
+    """
     words = parser().parse_args(list(argv))
     schemas = _schemas()
     if words.table is not None and words.table not in schemas:
@@ -40,17 +43,16 @@ def run(argv: Sequence[str]) -> int:
     if words.json:
         print(json.dumps(described, indent=1))
         return 0
-    console = Console()
-    for name, columns in described.items():
+    for at, (name, found) in enumerate(described.items()):
         version = (chosen[name].metadata or {}).get(b"schema_version", b"").decode()
-        shown = Table(title=f"{name}, schema version {version}" if version else name, title_justify="left", box=None, padding=(0, 2, 0, 0))
-        for title in ("column", "type", "unit", "range", "meaning"):
-            shown.add_column(title, no_wrap=title == "column")
-        for column in columns:
-            source = f" [{column['source']}]" if column["source"] else ""
-            shown.add_row(column["name"], column["type"], column["unit"], column["range"], Text(column["doc"] + source))
-        console.print(shown)
-        console.print()
+        rows = [
+            [c["name"], c["type"], c["unit"], c["range"], c["doc"] + (f" [{c['source']}]" if c["source"] else "")]
+            for c in found
+        ]
+        title = f"{name}, schema version {version}" if version else name
+        say(("\n" if at else "") + title)
+        names = ("column", "type", "unit", "range", "meaning")
+        say(columns(names, rows, wrap=names[1:]))
     return 0
 
 

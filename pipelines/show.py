@@ -6,11 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import pyarrow as pa
 
 from pipelines import options
+from pipelines.columns import columns, readable, say
 from transforms import records, tables, views
 from transforms.settings import ConfigError
 
@@ -25,9 +24,12 @@ examples:
 
 def parser() -> options.Parser:
     """The command line."""
-    made = options.Parser(prog="rushes show", description=DESCRIPTION, epilog=EPILOG, usage="rushes show OUT [TABLE] [options]")
+    made = options.Parser(
+        prog="rushes show", description=DESCRIPTION, epilog=EPILOG, usage="rushes show OUT [TABLE] [options]"
+    )
     made.add_argument("output", metavar="OUT", help="an output folder")
-    made.add_argument("table", nargs="?", metavar="TABLE", help=f"{', '.join(records.BY_TABLE)}, or the view {', '.join(views.VIEWS)}")
+    tables_and_views = f"{', '.join(records.BY_TABLE)}, or the view {', '.join(views.VIEWS)}"
+    made.add_argument("table", nargs="?", metavar="TABLE", help=tables_and_views)
     made.add_argument("--rows", type=int, default=5, metavar="N", help="rows to show [default 5]")
     made.add_argument("--columns", metavar="A,B", help="columns to show [default all]")
     made.add_argument("--snapshot", type=int, metavar="N", help="an older state, by number [default the latest]")
@@ -35,46 +37,73 @@ def parser() -> options.Parser:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run the command; returns the exit code."""
+    """Run the command; returns the exit code.
+
+    Raises:
+        ConfigError: No such output, table, column or snapshot.
+    """
     words = parser().parse_args(list(argv))
-    corpus, console = tables.open_corpus(words.output), Console()
+    corpus = tables.open_corpus(words.output)
     if words.table is None:
-        _overview(corpus, words.snapshot, console)
+        _overview(corpus, words.snapshot)
     else:
-        _rows(corpus, words, console)
+        _rows(corpus, words)
     return 0
 
 
-def _overview(corpus: tables.Corpus, number: int | None, console: Console) -> None:
+def _overview(corpus: tables.Corpus, number: int | None) -> None:
     found = tables.snapshot(corpus, number)
-    console.print(f"{corpus.root}: snapshot {found.number}" + (f" of run {found.run_id}" if found.run_id else ", nothing committed yet"), highlight=False)
-    shown = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("table", "rows", "parts", "bytes", "version"):
-        shown.add_column(name, justify="left" if name == "table" else "right")
+    by = f"of run {found.run_id}" if found.run_id else "nothing committed yet"
+    say(f"{corpus.root}: snapshot {found.number}, {by}")
+    rows = []
     for name in records.BY_TABLE:
         table = tables.delta(corpus, name, number)
         parts = [p for found_parts in tables.live_parts(table).values() for p in found_parts]
-        shown.add_row(name, str(sum(p.rows for p in parts)), str(len(parts)), str(sum(p.size for p in parts)), str(table.version()))
-    console.print(shown)
+        counts = (sum(p.rows for p in parts), len(parts), sum(p.size for p in parts), table.version())
+        rows.append([name, *map(str, counts)])
+    names = ("table", "rows", "parts", "bytes", "version")
+    say(columns(names, rows, right=names[1:]))
 
 
-def _rows(corpus: tables.Corpus, words: Any, console: Console) -> None:
-    table = _table(corpus, words.table, words.snapshot)
-    names = words.columns.split(",") if words.columns else table.column_names
+def select(table: pa.Table, name: str, wanted: str | None) -> pa.Table:
+    """The columns named by `--columns`, all where it is absent.
+
+    Raises:
+        ConfigError: There is no such column.
+    """
+    if wanted is None:
+        return table
+    names = [n.strip() for n in wanted.split(",")]
     if unknown := [n for n in names if n not in table.column_names]:
-        raise ConfigError(f"--columns: {words.table} has no column {unknown[0]!r}; it has {', '.join(table.column_names)}")
-    console.print(f"{words.table}: {table.num_rows} rows", highlight=False)
-    for row in table.select(names).slice(0, max(words.rows, 0)).to_pylist():
-        grid = Table.grid(padding=(0, 2))
-        for name, value in row.items():
-            grid.add_row(Text(name, style="dim"), Text(value if isinstance(value, str) else json.dumps(value, default=str)))
-        console.print(grid)
-        console.print()
+        raise ConfigError(f"--columns: {name} has no column {unknown[0]!r}; it has {', '.join(table.column_names)}")
+    return table.select(names)
 
 
-def _table(corpus: tables.Corpus, name: str, number: int | None) -> Any:
+def read(corpus: tables.Corpus, name: str, number: int | None) -> pa.Table:
+    """A table or view as of a snapshot.
+
+    Raises:
+        ConfigError: There is no such table, view or snapshot.
+    """
     if name in views.VIEWS:
         return views.VIEWS[name](corpus, number)
     if name not in records.BY_TABLE:
         raise ConfigError(f"no table or view {name!r}; there are {', '.join([*records.BY_TABLE, *views.VIEWS])}")
     return tables.read(corpus, name, number)
+
+
+def _rows(corpus: tables.Corpus, words: Any) -> None:
+    if words.rows < 0:
+        raise ConfigError(f"--rows {words.rows}: give 0 or more")
+    table = select(read(corpus, words.table, words.snapshot), words.table, words.columns)
+    shown = table.slice(0, words.rows)
+    say(
+        f"{words.table}: {table.num_rows} rows"
+        + (f", the first {shown.num_rows}" if shown.num_rows < table.num_rows else "")
+    )
+    for row in shown.to_pylist(maps_as_pydicts="strict"):
+        cells = [
+            [name, value if isinstance(value, str) else json.dumps(value, default=str)] for name, value in row.items()
+        ]
+        say("")
+        say(columns(("column", "value"), [[n, readable(v)] for n, v in cells], wrap=("value",), header=False))

@@ -1,6 +1,7 @@
 """Steps: the Beam side of ingest and curate: list sources, look up what is known, and hand the rest to child processes.
 
-What travels between workers is a source reference or an encoded batch of rows, never media; nothing here decides anything.
+What travels between workers is a source reference or an encoded batch of rows, never media; nothing here decides
+anything.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 import pyarrow.parquet as pq
+from apache_beam.pvalue import PCollection
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
@@ -60,7 +62,7 @@ def failure(run_id: str, step: str, subject: str, error: ElementError, video_id:
     )
 
 
-class _Gathering(beam.DoFn):  # type: ignore[misc]
+class _Gathering(beam.DoFn):
     """A DoFn that gathers rows and counts over a bundle and sends them in bounded batches."""
 
     def __init__(self, plan: RunPlan) -> None:
@@ -71,15 +73,15 @@ class _Gathering(beam.DoFn):  # type: ignore[misc]
 
     def _sendable(self, everything: bool) -> Iterator[Any]:
         if everything or self._rows.full:
-            for element in self._rows.drain():
-                yield beam.pvalue.TaggedOutput(ROWS, element)
+            for batch in self._rows.drain():
+                yield beam.pvalue.TaggedOutput(ROWS, batch)
         if everything:
-            for element in self._counts.items():
-                yield beam.pvalue.TaggedOutput(TALLY, element)
+            for count in self._counts.items():
+                yield beam.pvalue.TaggedOutput(TALLY, count)
 
     def finish_bundle(self) -> Iterator[Any]:
         for one in self._sendable(everything=True):
-            yield beam.pvalue.TaggedOutput(one.tag, WindowedValue(one.value, 0, [GlobalWindow()]))
+            yield beam.pvalue.TaggedOutput(one.tag, WindowedValue(one.value, 0, (GlobalWindow(),)))
 
 
 class ListSources(_Gathering):
@@ -102,7 +104,8 @@ class ListSources(_Gathering):
 
 
 class LookUp(_Gathering):
-    """A shard of listed sources to `Known` ones: repeated uris once, each joined with one listing of the store's shard."""
+    """A shard of listed sources to `Known` ones: repeated uris once, each joined with one listing of the store's
+    shard."""
 
     def __init__(self, plan: RunPlan, config: Config) -> None:
         super().__init__(plan)
@@ -151,8 +154,8 @@ class LookUp(_Gathering):
 class InChildren(_Gathering):
     """Elements to rows, each by one task in the pool of child processes.
 
-    Tasks are submitted as elements come and collected as they end, at the latest when the bundle does, so that a runner that
-    gives one thread one bundle of everything still keeps every core busy.
+    Tasks are submitted as elements come and collected as they end, at the latest when the bundle does, so that a runner
+    that gives one thread one bundle of everything still keeps every core busy.
 
     Args:
         plan: What the run was launched with.
@@ -199,8 +202,8 @@ class InChildren(_Gathering):
         clips = [row for table, row in made["rows"] if table == "clips"]
         video = next((row for table, row in made["rows"] if table == "videos"), None)
         if video and video["audio_error"]:
-            error = ElementError(*video["audio_error"].split(": ", 1))
-            self._rows.add([("failures", failure(run_id, "audio", subject, error, video["video_id"]))], [])
+            unheard = ElementError(*video["audio_error"].split(": ", 1))
+            self._rows.add([("failures", failure(run_id, "audio", subject, unheard, video["video_id"]))], [])
         kept = sum(c["kept"] for c in clips)
         self._sender.send(
             {
@@ -213,7 +216,9 @@ class InChildren(_Gathering):
         )
 
 
-def read_sources(pipeline: beam.Pipeline, plan: RunPlan, config: Config, inputs: Iterable[str], job: str) -> dict[str, beam.PCollection]:
+def read_sources(
+    pipeline: beam.Pipeline, plan: RunPlan, config: Config, inputs: Iterable[str], job: str
+) -> dict[str, PCollection[Any]]:
     """Wire inputs to rows and tallies, as `writing.WriteTables` takes them."""
     listed = (
         pipeline
@@ -228,12 +233,14 @@ def read_sources(pipeline: beam.Pipeline, plan: RunPlan, config: Config, inputs:
     done = (
         known.known
         | "Spread" >> beam.Reshuffle()
-        | "Work" >> beam.ParDo(InChildren(plan, config, _SourceTask(job, config.to_json(), plan.root))).with_outputs(ROWS, TALLY)
+        | "Work"
+        >> beam.ParDo(InChildren(plan, config, _SourceTask(job, config.to_json(), plan.root))).with_outputs(ROWS, TALLY)
     )
     return {name: (listed[name], known[name], done[name]) | f"All_{name}" >> beam.Flatten() for name in (ROWS, TALLY)}
 
 
-class _SourceTask(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class _SourceTask:
     job: str
     config: dict[str, Any]
     root: str
@@ -244,7 +251,9 @@ class _SourceTask(NamedTuple):
         return "pipelines.work:curate_source", arguments, storage.redact(ref["uri"])
 
 
-def recut_videos(pipeline: beam.Pipeline, plan: RunPlan, config: Config, videos: Iterable[str]) -> dict[str, beam.PCollection]:
+def recut_videos(
+    pipeline: beam.Pipeline, plan: RunPlan, config: Config, videos: Iterable[str]
+) -> dict[str, PCollection[Any]]:
     """Wire parts of the `videos` table to rows and tallies: only the store is read."""
     done = (
         pipeline
@@ -254,7 +263,8 @@ def recut_videos(pipeline: beam.Pipeline, plan: RunPlan, config: Config, videos:
     cut = (
         done.videos
         | "Spread" >> beam.Reshuffle()
-        | "Work" >> beam.ParDo(InChildren(plan, config, _VideoTask(config.to_json(), plan.root))).with_outputs(ROWS, TALLY)
+        | "Work"
+        >> beam.ParDo(InChildren(plan, config, _VideoTask(config.to_json(), plan.root))).with_outputs(ROWS, TALLY)
     )
     return {name: (done[name], cut[name]) | f"All_{name}" >> beam.Flatten() for name in (ROWS, TALLY)}
 
@@ -266,9 +276,14 @@ class _ReadVideos(_Gathering):
             yield row
 
 
-class _VideoTask(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class _VideoTask:
     config: dict[str, Any]
     root: str
 
     def __call__(self, video: dict[str, Any]) -> tuple[str, dict[str, Any], str]:
-        return "pipelines.work:recut_video", {"video": video, "config": self.config, "root": self.root}, video["video_id"]
+        return (
+            "pipelines.work:recut_video",
+            {"video": video, "config": self.config, "root": self.root},
+            video["video_id"],
+        )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import functools
 import io
 import os
 import tempfile
@@ -35,7 +36,8 @@ RECIPE = 1
 """Raised when scenes, clips, quality decisions or the rows made of them change for unchanged settings."""
 
 LASTING = frozenset({"empty", "not_media", "no_streams", "unsupported_codec", "encrypted", "damaged"})
-"""Failures that the same bytes and the same build will meet again: remembered, so that an unchanged source is not read again."""
+"""Failures that the same bytes and the same build will meet again: remembered, so that an unchanged source is not read
+again."""
 
 Rows = list[tuple[str, dict[str, Any]]]
 
@@ -47,7 +49,13 @@ def source_key(ref: SourceRef) -> str | None:
 
 def refusal_key(ref: SourceRef) -> str | None:
     """The key under which a listed source remembers a lasting failure of this build."""
-    build = [probe.RECIPE, measure.RECIPE, audio.RECIPE, av.library_versions["libavcodec"], av.library_versions["libavformat"]]
+    build = [
+        probe.RECIPE,
+        measure.RECIPE,
+        audio.RECIPE,
+        av.library_versions["libavcodec"],
+        av.library_versions["libavformat"],
+    ]
     return _by_uri(ref, "refused", build)
 
 
@@ -72,7 +80,8 @@ def audio_key(video_id: str, config: Config) -> str:
 
 
 def rows_key(job: str, measured: str, heard: str, config: Config) -> str:
-    """The key of a video's rows, for a job that makes clips (`curate`) or none (`ingest`), from the keys of what it reads."""
+    """The key of a video's rows, for a job that makes clips (`curate`) or none (`ingest`), from the keys of what it
+    reads."""
     chosen: dict[str, Any] = {}
     if job == "curate":
         chosen = {name: settings.key_fields(getattr(config, name)) for name in ("cut", "quality", "bucket")}
@@ -92,27 +101,30 @@ def _alone(video_id: str) -> Iterator[None]:
     """Hold a lock on a video among all processes of this machine, so that equal bytes are measured once."""
     folder = Path(tempfile.gettempdir()) / f"rushes-locks-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    with (folder / f"{video_id[:2]}.lock").open("w") as file:
+    with (folder / f"{video_id[:3]}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 class _Tally:
-    """Counts of one task, and the time its steps took."""
+    """Counts of one task, the time its steps took, and the step it is at."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
+        self.step = ""
 
     @contextlib.contextmanager
     def timed(self, step: str) -> Iterator[None]:
-        start = time.monotonic()
+        start, self.step = time.monotonic(), step
         try:
             yield
         finally:
             self.counts[f"{step}_ms"] += round((time.monotonic() - start) * 1000)
 
 
-def curate_source(job: str, ref: Mapping[str, Any], video_id: str | None, config: Mapping[str, Any], root: str) -> dict[str, Any]:
+def curate_source(
+    job: str, ref: Mapping[str, Any], video_id: str | None, config: Mapping[str, Any], root: str
+) -> dict[str, Any]:
     """Bring one source into the store and make its rows.
 
     Args:
@@ -131,7 +143,9 @@ def curate_source(job: str, ref: Mapping[str, Any], video_id: str | None, config
     source, settled, store, tally = SourceRef(**ref), from_json(config), Store(root), _Tally()
     made = None
     if video_id:
-        made = store.get("rows", rows_key(job, measure_key(video_id, settled), audio_key(video_id, settled), settled), video_id)
+        made = store.get(
+            "rows", rows_key(job, measure_key(video_id, settled), audio_key(video_id, settled), settled), video_id
+        )
     if video_id and made:
         tally.counts["videos.reused"] += 1
     else:
@@ -141,7 +155,9 @@ def curate_source(job: str, ref: Mapping[str, Any], video_id: str | None, config
         else:
             tally.counts["measure.reused"] += 1
         assert video_id is not None
-        made = _make_rows(job, facts, measure_key(video_id, settled), audio_key(video_id, settled), settled, store, tally)
+        made = _make_rows(
+            job, facts, measure_key(video_id, settled), audio_key(video_id, settled), settled, store, tally
+        )
     video = next(row for table, row in made["rows"] if table == "videos")
     row = records.SourceRow(
         uri=source.name,
@@ -205,7 +221,7 @@ def _read_source(source: SourceRef, config: Config, store: Store, tally: _Tally)
                 return _measure_file(staged, source, scratch, config, store, tally)
             except ElementError as error:
                 if error.error_class in LASTING:
-                    refusal = {"error_class": error.error_class, "message": error.message, "step": getattr(error, "phase", "")}
+                    refusal = {"error_class": error.error_class, "message": error.message, "step": tally.step}
                     if key := refusal_key(source):
                         store.put("refused", key, "failed", refusal)
                 raise
@@ -225,7 +241,8 @@ def _measure_file(
     read(probed.read_bytes)
     if key := source_key(source):
         store.put("source", key, video_id, {"uri": source.name})
-    phase("wait")
+    # Another child may be measuring the same bytes: that takes as long as it takes.
+    phase("wait", 2 * _limit(config, probed.video))
     with _alone(video_id):
         facts = _facts_in_store(store, video_id, config)
         if facts is not None:
@@ -242,7 +259,9 @@ def _measure_file(
             folder.mkdir()
             with tally.timed("measure"):
                 if facts["video_streams"]:
-                    measured = measure.measure(str(staged.path), facts, str(folder), config.measure, on_progress=_frames_seen())
+                    measured = measure.measure(
+                        str(staged.path), facts, str(folder), config.measure, on_progress=_frames_seen()
+                    )
                     tally.counts["decoded_frames"] += measured.pop("decoded_frames")
                     tally.counts["source_frames"] += measured["frames"]
                     facts.update(measured)
@@ -252,7 +271,9 @@ def _measure_file(
             files = {p.name: str(p) for p in sorted(folder.iterdir())}
             for name, path in files.items():
                 tally.counts[f"{Path(name).stem}.stored_bytes"] += Path(path).stat().st_size
-            store.put("measure", key, video_id, {"facts": facts, "sample_pts": _sample_pts(folder / "samples.zip")}, files)
+            store.put(
+                "measure", key, video_id, {"facts": facts, "sample_pts": _sample_pts(folder / "samples.zip")}, files
+            )
         phase("audio", _limit(config, facts))
         with tally.timed("audio"):
             heard = _hear(staged, facts, scratch, config, store, tally)
@@ -262,8 +283,8 @@ def _measure_file(
 
 
 def _limit(config: Config, facts: Mapping[str, Any]) -> float:
-    """Time limit of a pass over a file: the configured one, and a quarter of a second for each packet."""
-    return float(config.pool.time_limit + 0.25 * facts["packets"])
+    """Time limit of a pass over a file: the configured one for every 240 packets begun, ten seconds of film."""
+    return float(config.pool.time_limit * (1 + facts.get("packets", 0) / 240))
 
 
 def _frames_seen() -> Any:
@@ -319,7 +340,9 @@ def cut_video(video: Mapping[str, Any], measured: str, config: Config, store: St
         return []
     stored = store.get("measure", measured, video["video_id"])
     if stored is None:
-        raise ElementError("storage", f"{video['measure_uri']}: its signals are gone from the store; curate its source again")
+        raise ElementError(
+            "storage", f"{video['measure_uri']}: its signals are gone from the store; curate its source again"
+        )
     found = signals.read_signals(storage.read_bytes(store.uri(f"{video['measure_uri']}/signals.parquet")))
     loudness = None
     if video["audio_uri"]:
@@ -345,7 +368,7 @@ def caption_clips(
     described = []
     for captioner in chosen:
         for clip in kept:
-            described += captioner.caption(clip, video, lambda clip=clip: _frames(clip, video, store))
+            described += captioner.caption(clip, video, functools.partial(_frames, clip, video, store))
     return described
 
 

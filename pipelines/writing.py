@@ -1,8 +1,8 @@
 """Writing: rows to tables, and the one step that makes them visible.
 
-Rows arrive as encoded batches keyed by (table, bucket); each bucket is merged where Beam puts it, and a last step, which
-hangs on nothing but side inputs so that it fires on empty input too, holds the balance against what was merged, commits,
-and leaves the report.
+Rows arrive as encoded batches keyed by (table, bucket); each bucket is merged where Beam puts it, and a last step,
+which hangs on nothing but side inputs so that it fires on empty input too, holds the balance against what was merged,
+commits, and leaves the report.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import apache_beam as beam
+from apache_beam.pvalue import PCollection
 
 from pipelines import report
 from transforms import commits, records, storage, tables
 from transforms.commits import Bases
 from transforms.merge import Merged, Part
+from transforms.store import canonical
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class RunPlan:
         return tables.Corpus(self.root, self.buckets)
 
 
-class WriteTables(beam.PTransform):  # type: ignore[misc]
+class WriteTables(beam.PTransform[Any, Any]):
     """Encoded batches and tallies to tables.
 
     Input: a mapping with `rows` ((table, bucket), bytes) and `tally` (name, count). Output: the report, as one mapping.
@@ -76,22 +78,22 @@ class WriteTables(beam.PTransform):  # type: ignore[misc]
         super().__init__()
         self.plan, self.observe = plan, observe
 
-    def expand(self, pcolls: Mapping[str, beam.PCollection]) -> beam.PCollection:
+    def expand(self, pcolls: Mapping[str, PCollection[Any]]) -> PCollection[Any]:
         """Wire the steps."""
         staged = (
-            pcolls["rows"]
-            | "GroupByBucket" >> beam.GroupByKey()
-            | "MergeBucket" >> beam.ParDo(_MergeBucket(self.plan))
+            pcolls["rows"] | "GroupByBucket" >> beam.GroupByKey() | "MergeBucket" >> beam.ParDo(_MergeBucket(self.plan))
         )
         tally = pcolls["tally"] | "SumTally" >> beam.CombinePerKey(sum)
-        return (
+        committed: PCollection[Any] = (
             staged.pipeline
             | "CommitOnce" >> beam.Create([None])
-            | "Commit" >> beam.ParDo(_Commit(self.plan, self.observe), beam.pvalue.AsList(staged), beam.pvalue.AsDict(tally))
+            | "Commit"
+            >> beam.ParDo(_Commit(self.plan, self.observe), beam.pvalue.AsList(staged), beam.pvalue.AsDict(tally))
         )
+        return committed
 
 
-class _MergeBucket(beam.DoFn):  # type: ignore[misc]
+class _MergeBucket(beam.DoFn):
     def __init__(self, plan: RunPlan) -> None:
         self._plan = plan
 
@@ -101,7 +103,7 @@ class _MergeBucket(beam.DoFn):  # type: ignore[misc]
         yield commits.merge_bucket(plan.corpus, plan.run_id, plan.bases, table, bucket, sorted(parts)).to_json()
 
 
-class _Commit(beam.DoFn):  # type: ignore[misc]
+class _Commit(beam.DoFn):
     def __init__(self, plan: RunPlan, observe: Callable[[str], None] | None) -> None:
         self._plan, self._observe = plan, observe
 
@@ -134,7 +136,9 @@ def commit_run(plan: RunPlan, staged: Sequence[Merged], tally: Mapping[str, int]
     if wrong := report.problems(steps, [m.problem for m in staged]):
         raise BalanceError("the balance of this run does not add up, so nothing was committed: " + "; ".join(wrong))
     checked = next((s for s in steps if s.step == ("sources" if "sources.in" in tally else "videos")), None)
-    refused = report.over_ratio(checked, plan.failure_ratio, plan.unreachable_ratio, plan.least_failures) if checked else ""
+    refused = (
+        report.over_ratio(checked, plan.failure_ratio, plan.unreachable_ratio, plan.least_failures) if checked else ""
+    )
     if refused:
         staged = [m for m in staged if m.table == "failures"]
     ended = datetime.now(UTC)
@@ -153,7 +157,9 @@ def commit_run(plan: RunPlan, staged: Sequence[Merged], tally: Mapping[str, int]
         "source_frames": tally.get("source_frames", 0),
         "source_bytes": tally.get("source_bytes", 0),
         "read_bytes": tally.get("read_bytes", 0),
-        "stored_bytes": {n.removesuffix(".stored_bytes"): c for n, c in sorted(tally.items()) if n.endswith(".stored_bytes")},
+        "stored_bytes": {
+            n.removesuffix(".stored_bytes"): c for n, c in sorted(tally.items()) if n.endswith(".stored_bytes")
+        },
         "footage_seconds": sum(s.get("seconds", 0.0) for s in summaries.get("videos", ())),
         "clip_seconds": sum(s.get("seconds", 0.0) for s in summaries.get("clips", ())),
         "kept_seconds": sum(s.get("kept_seconds", 0.0) for s in summaries.get("clips", ())),
@@ -169,7 +175,6 @@ def commit_run(plan: RunPlan, staged: Sequence[Merged], tally: Mapping[str, int]
 
 
 def _run_row(body: Mapping[str, Any], number: int) -> records.RunRow:
-    compact = {"separators": (",", ":"), "sort_keys": True}
     return records.RunRow(
         run_id=body["run_id"],
         job=body["job"],
@@ -177,9 +182,9 @@ def _run_row(body: Mapping[str, Any], number: int) -> records.RunRow:
         started=datetime.fromisoformat(body["started"]),
         ended=datetime.fromisoformat(body["ended"]),
         commit=number,
-        config=json.dumps(body["config"], **compact),
-        versions=json.dumps(body["versions"], **compact),
-        balance=json.dumps(body["balance"], **compact),
+        config=canonical(body["config"]),
+        versions=canonical(body["versions"]),
+        balance=canonical(body["balance"]),
         step_seconds=body["step_seconds"],
         decoded_frames=body["decoded_frames"],
         source_frames=body["source_frames"],
@@ -190,7 +195,12 @@ def _run_row(body: Mapping[str, Any], number: int) -> records.RunRow:
 
 
 def plan_run(
-    corpus: tables.Corpus, job: str, config: Mapping[str, Any], versions: Mapping[str, str], offline: bool = False, **limits: Any
+    corpus: tables.Corpus,
+    job: str,
+    config: Mapping[str, Any],
+    versions: Mapping[str, str],
+    offline: bool = False,
+    **limits: Any,
 ) -> RunPlan:
     """Start a run: roll forward what others left, and note what this one builds on.
 

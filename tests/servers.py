@@ -6,6 +6,7 @@ S3 (moto), Google Cloud Storage (fake-gcs-server), and a web server that misbeha
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
 import shutil
@@ -93,9 +94,9 @@ def gcs_server(folder: Path, bucket: str = "rushes") -> Iterator[str]:
         _when_ready(made, process)
         settings = {"STORAGE_EMULATOR_HOST": address, "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"}
         with _environment(settings):
-            _clear_instances("gcsfs", "GCSFileSystem")
+            _clear_instances("gcsfs.core", "GCSFileSystem")
             yield f"gs://{bucket}"
-            _clear_instances("gcsfs", "GCSFileSystem")
+            _clear_instances("gcsfs.core", "GCSFileSystem")
     finally:
         process.terminate()
         process.wait(10)
@@ -135,7 +136,7 @@ def _when_ready(request: urllib.request.Request, process: subprocess.Popen[bytes
 
 def _clear_instances(module: str, name: str) -> None:
     """Forget file systems made for another server: fsspec keeps them by their options, not by the environment."""
-    getattr(__import__(module), name).clear_instance_cache()
+    getattr(importlib.import_module(module), name).clear_instance_cache()
 
 
 class Asked(NamedTuple):

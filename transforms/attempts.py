@@ -198,7 +198,8 @@ def _code(error: BaseException) -> str | None:
 def _status(error: BaseException) -> int | None:
     response = _response(error)
     found = response.get("ResponseMetadata", {}).get("HTTPStatusCode") if response else None
-    for value in (found, getattr(error, "status", None), getattr(error, "code", None)):
-        if isinstance(value, int) or (isinstance(value, str) and value.isdecimal()):
-            return int(value)
-    return None
+    for value in (found, getattr(error, "status", None)):
+        if isinstance(value, int):
+            return value
+    code = getattr(error, "code", None) if type(error).__name__ == "HttpError" else None  # of gcsfs
+    return int(code) if code is not None and str(code).isdecimal() else None

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -26,6 +27,8 @@ from transforms.signals import About, Signals
 _STILL: Final = 0.001 * 255
 """Mean absolute luma change up to which two frames are the same picture (FFmpeg freezedetect `noise`: -60 dB, 0.001 of
 full scale)."""
+_DRIFT: Final = 1.0
+"""Luma change a second that noise may add up to in a frozen stretch: stills coded by x264 reach 0.9, slow footage 1.2."""
 _FROZEN_SECONDS: Final = 2.0
 """Shortest frozen stretch (FFmpeg freezedetect `duration`)."""
 _BAR_ROWS: Final = 2
@@ -86,21 +89,24 @@ def clip_id(video_id: str, start_pts: int, end_pts: int, time_base_num: int, tim
 
 
 def frozen_seconds(moved: NDArray[np.float64], starts: NDArray[np.float64]) -> float:
-    """Time in frozen stretches: those of 2 s or more in which no frame can differ from the first by more than `_STILL`.
+    """Time in frozen stretches: every 2 s in which no frame changes by more than `_STILL` and all together by little.
 
-    Only changes from frame to frame are stored. Their sum is never less than the change since the first frame, so what
-    is called frozen here FFmpeg's freezedetect would call frozen too; slow movement, which adds up, is not.
+    FFmpeg's freezedetect compares each frame with the first of the stretch; stored are only changes from frame to frame.
+    Slow movement adds up over a stretch where coding noise hardly does, so the sum tells the two apart.
 
     Args:
         moved: Mean absolute luma change of each frame against the one before; [0] does not count. Shape (n,).
         starts: Seconds at which each frame starts, and at which the last one ends. Shape (n + 1,).
     """
     total = np.concatenate([[0.0], np.cumsum(moved[1:])])
-    ends = np.searchsorted(total, total + _STILL, side="right")
+    jumps = np.concatenate([[0], np.cumsum(moved[1:] > _STILL)])
+    first = np.arange(len(moved))
+    end = np.searchsorted(starts, starts[:-1] + _FROZEN_SECONDS - 1e-6)
+    first, end = first[end <= len(moved)], end[end <= len(moved)]
+    frozen = (jumps[end - 1] == jumps[first]) & (total[end - 1] - total[first] <= _DRIFT * _FROZEN_SECONDS)
     depth = np.zeros(len(moved) + 1, np.int64)
-    long = starts[ends] - starts[:-1] >= _FROZEN_SECONDS
-    np.add.at(depth, np.flatnonzero(long), 1)
-    np.add.at(depth, ends[long], -1)
+    np.add.at(depth, first[frozen], 1)
+    np.add.at(depth, end[frozen], -1)
     return float(np.diff(starts)[np.cumsum(depth)[:-1] > 0].sum())
 
 
@@ -113,14 +119,16 @@ class Bars(NamedTuple):
     bottom: int
 
 
-def bars_of(signals: Signals, frames: NDArray[np.bool_]) -> Bars:
-    """The smallest bars over the given frames (of 50 or more, all but the lowest 2 %); none where there is no frame."""
-    lit = frames & (signals["bar_top"] < signals.about.height)
+def bars_of(signals: Signals, black: NDArray[np.bool_], first: int, end: int) -> Bars:
+    """The smallest bars over the frames [first, end) that are not black (of 50 or more, all but the lowest 2 %).
+
+    None where every frame is black.
+    """
+    lit = ~black[first:end] & (signals["bar_top"][first:end] < signals.about.height)
     if not lit.any():
         return Bars(0, 0, 0, 0)
-    return Bars(
-        *(int(np.quantile(signals[f"bar_{side}"][lit], _BAR_QUANTILE, method="lower")) for side in Bars._fields)
-    )
+    sides = (signals[f"bar_{side}"][first:end][lit] for side in Bars._fields)
+    return Bars(*(int(np.quantile(side, _BAR_QUANTILE, method="lower")) for side in sides))
 
 
 def _pair(a: int, b: int, small: int, full: int) -> tuple[int, int]:
@@ -158,9 +166,7 @@ def _span_crop(signals: Signals, span: Span, black: NDArray[np.bool_], usual: Ba
 
     A dark scene looks as if its bars were larger than they are; the rest of the video knows better.
     """
-    inside = np.zeros(len(signals), np.bool_)
-    inside[span.start_frame : span.end_frame] = ~black[span.start_frame : span.end_frame]
-    own = bars_of(signals, inside)
+    own = bars_of(signals, black, span.start_frame, span.end_frame)
     crop = crop_of(signals.about, usual, sample_aspect)
     if crop != _WHOLE and all(mine >= theirs - 1 for mine, theirs in zip(own, usual, strict=True)):
         return crop
@@ -225,7 +231,8 @@ def _aspect(text: str | None) -> float:
 
 
 def _middle_sample(span: Span, sample_pts: Sequence[int]) -> int | None:
-    inside = [pts for pts in sample_pts if span.start_pts <= pts < span.end_pts]
+    """PTS of the sample in the span that is nearest to its middle, the earlier of two; None where there is none."""
+    inside = sample_pts[bisect_left(sample_pts, span.start_pts) : bisect_left(sample_pts, span.end_pts)]
     return min(inside, key=lambda pts: (abs(2 * pts - span.start_pts - span.end_pts), pts), default=None)
 
 
@@ -254,7 +261,7 @@ def clip_rows(
     luma, moved, sharpness = signals.mean("gray"), signals.mean("delta_gray"), signals.sharpness
     colours, black = mean_colours(signals), black_frames(signals)
     strength = colours.max(1) - colours.min(1)
-    usual = bars_of(signals, ~black)
+    usual = bars_of(signals, black, 0, len(signals))
     aspect = _aspect(video.get("sample_aspect"))
     turned = signals.about.rotation % 180 == 90
     offset, audio_seconds = video.get("audio_offset") or 0.0, video.get("audio_seconds") or 0.0

@@ -1,8 +1,8 @@
 """Committing: one file makes a run's rows visible in every table at once.
 
 The commit is `commits/N.json`, created only if absent. Where another run took the number first, that commit is rolled
-forward, the buckets it changed are merged again from the rows kept aside, and the next number is tried: nobody's rows are
-lost and no snapshot mixes two runs. A run that is asked to commit twice finds its own commit and changes nothing.
+forward, the buckets it changed are merged again from the rows kept aside, and the next number is tried: nobody's rows
+are lost and no snapshot mixes two runs. A run that is asked to commit twice finds its own commit and changes nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from transforms import merge, rows, storage, tables
+from transforms import merge, records, rows, storage, tables
 from transforms.merge import Merged, Part
 from transforms.records import to_dict
 from transforms.tables import Corpus, Snapshot
@@ -103,7 +103,9 @@ def commit(
                 for where in sorted(changed & set(merged)):
                     merged[where] = _merge_again(corpus, merged[where], live.get(where, ()))
                 seen = number
-            if storage.create_bytes(tables.commit_uri(corpus, seen + 1), _body(corpus, run_id, seen + 1, merged.values(), run_row)):
+            if storage.create_bytes(
+                tables.commit_uri(corpus, seen + 1), _body(corpus, run_id, seen + 1, merged.values(), run_row)
+            ):
                 break
     found = tables.roll_forward(corpus)
     with contextlib.suppress(OSError):  # What stays is an orphan, and `gc` knows it.
@@ -112,7 +114,7 @@ def commit(
 
 
 def _merge_again(corpus: Corpus, old: Merged, base: Sequence[Part]) -> Merged:
-    if not old.pending or not tables.records.BY_TABLE[old.table].scope:
+    if not old.pending or not records.BY_TABLE[old.table].scope:
         return old
     batch = load_pending(old.pending)
     return replace(
@@ -128,5 +130,9 @@ def _body(corpus: Corpus, run_id: str, number: int, merged: Any, run_row: Callab
         change = changes.setdefault(one.table, {"add": [], "remove": []})
         change["add"] += [asdict(p) for p in one.add]
         change["remove"] += [asdict(p) for p in one.remove]
-    body = {"number": number, "run_id": run_id, "tables": {t: c for t, c in sorted(changes.items()) if c["add"] or c["remove"]}}
+    body = {
+        "number": number,
+        "run_id": run_id,
+        "tables": {t: c for t, c in sorted(changes.items()) if c["add"] or c["remove"]},
+    }
     return json.dumps(body, indent=1).encode()

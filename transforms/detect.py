@@ -12,6 +12,7 @@ what PySceneDetect's command line gives, flashes included.
 from __future__ import annotations
 
 import dataclasses
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
@@ -250,9 +251,11 @@ def keep_strongest(frames: Iterable[int], scores: Floats, seconds: Floats, gap: 
     """Of frames nearer than `gap` seconds to each other (or to the start) only the ones with the largest score."""
     kept: list[int] = []
     for frame in sorted(frames, key=lambda f: (-scores[f], f)):
-        if seconds[frame] >= gap and all(abs(seconds[frame] - seconds[k]) >= gap for k in kept):
-            kept.append(frame)
-    return sorted(kept)
+        at = bisect_left(kept, frame)
+        beside = [0, *kept[max(0, at - 1) : at + 1]]
+        if all(abs(seconds[frame] - seconds[other]) >= gap for other in beside):
+            kept.insert(at, frame)
+    return kept
 
 
 def _combined(signals: Signals, settings: DetectSettings) -> list[Cut]:

@@ -1,7 +1,7 @@
 """Failures: what can be wrong with one element, in words a person can act on.
 
-A failing element becomes one row of the `failures` table and stops nothing but itself. Its class is one of a small fixed
-set, so that a report can group by it; its message says what was wrong, where, and what to do.
+A failing element becomes one row of the `failures` table and stops nothing but itself. Its class is one of a small
+fixed set, so that a report can group by it; its message says what was wrong, where, and what to do.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Final
 
 CLASSES: Final[dict[str, str]] = {
     "unreachable": "The address does not answer or holds nothing: check the URI, the network and the credentials.",
-    "forbidden_address": "The address is private, loopback or link-local: allow it with --allow-private-addresses if it is yours.",
+    "forbidden_address": "A private, loopback or link-local address: if it is yours, add --allow-private-addresses.",
     "unreadable": "The file exists but may not be read: check its permissions.",
     "empty": "The file has no bytes: fetch it again.",
     "bad_list": "A row of a list names no usable uri: mend the row.",
-    "not_media": "No allowed container format recognises the bytes: check that it is a media file (playlists are refused).",
+    "not_media": "No allowed container format recognises the bytes: check that it is media; playlists are refused.",
     "no_streams": "The container holds neither video nor audio: an initialisation segment or metadata alone.",
     "unsupported_codec": "No decoder for the codec in this build: transcode the source.",
     "encrypted": "The samples are encrypted: supply the clear file.",

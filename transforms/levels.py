@@ -1,4 +1,5 @@
-"""Levels: how loud stored audio is, ten times a second, so that a clip's level is known without opening the audio again."""
+"""Levels: how loud stored audio is, ten times a second, so that a clip's level is known without opening the audio
+again."""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ def levels(path: str | Path) -> npt.NDArray[np.float32]:
     found = []
     with av.open(str(path)) as container:
         rate = container.streams.audio[0].rate
-        for block in _blocks((f.to_ndarray().reshape(-1) for f in container.decode(audio=0)), round(rate * WINDOW)):
+        for block in _blocks(
+            (f.to_ndarray().reshape(-1).astype(np.int16) for f in container.decode(audio=0)), round(rate * WINDOW)
+        ):
             power = float(np.mean(np.square(block.astype(np.float64) / 32768.0)))
             found.append(max(FLOOR, 10 * np.log10(power)) if power > 0 else FLOOR)
     return np.array(found, np.float32)

@@ -281,10 +281,11 @@ def filesystem(uri: str) -> Any:
     options: dict[str, Any] = {"use_listings_cache": False}
     if name == "memory":
         return fsspec.filesystem(name)
-    if name == "gs" and os.environ.get("STORAGE_EMULATOR_HOST"):
-        # An emulator wants no token; and gcsfs would ask it for the bucket's type over gRPC and wait a minute.
-        os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
-        options |= {"token": "anon"}
+    if name == "gs":
+        # The plain class: the default one asks every bucket's type over gRPC, and waits a minute where that is blocked.
+        from gcsfs.core import GCSFileSystem
+
+        return GCSFileSystem(**options, **({"token": "anon"} if os.environ.get("STORAGE_EMULATOR_HOST") else {}))
     if name == "s3":
         # Retries are ours: nested ones would multiply attempts and hide them.
         options |= {"config_kwargs": {"retries": {"total_max_attempts": 1}}}

@@ -8,6 +8,7 @@ callback can deadlock; what went wrong is said by the failure's class and messag
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
@@ -131,6 +132,8 @@ def open_media(path: str, file: Readable | None = None) -> InputContainer:
     """
     av.logging.set_level(None)
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise ElementError("unreadable", "not a regular file")
         if os.stat(path).st_size == 0:
             raise ElementError("empty", "the file has no bytes")
         source = _NamelessFile(path) if file is None else file

@@ -1,7 +1,7 @@
 """Merging: the rows of one bucket of one table, old and new, to one new Parquet part.
 
-A run replaces the rows of the scopes it processed and leaves all others. Rows are sorted by key and the part is named by
-its content, so an unchanged bucket yields the very part that is already there and nothing is added or removed.
+A run replaces the rows of the scopes it processed and leaves all others. Rows are sorted by key and the part is named
+by its content, so an unchanged bucket yields the very part that is already there and nothing is added or removed.
 """
 
 from __future__ import annotations
@@ -81,9 +81,8 @@ def check_scopes(record: type[Any], table: pa.Table, scopes: dict[tuple[str, ...
     have = collections.Counter(zip(*(table.column(c).to_pylist() for c in record.scope), strict=True))
     for scope in sorted(set(have) | set(scopes)):
         if have.get(scope, 0) != scopes.get(scope, 0):
-            return (
-                f"{record.table}: {'/'.join(scope)} should have {scopes.get(scope, 0)} rows and has {have.get(scope, 0)}"
-            )
+            said, came = scopes.get(scope, 0), have.get(scope, 0)
+            return f"{record.table}: {'/'.join(scope)} should have {said} rows and has {came}"
     return ""
 
 

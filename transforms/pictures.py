@@ -146,8 +146,8 @@ class Meter:
         self._pts[slot] = pts
         self._numbers[slot] = (
             *(duration, size, picture, keyframe, hue, saturation, value, edge, change, blue, green, red),
-            *(cv2.sumElems(gray)[0], cv2.norm(gray, cv2.NORM_L2SQR)),
-            *(cv2.sumElems(self._laplacian)[0], cv2.norm(self._laplacian, cv2.NORM_L2SQR), dark),
+            *(cv2.sumElems(gray)[0], round(cv2.norm(gray, cv2.NORM_L2SQR))),
+            *(cv2.sumElems(self._laplacian)[0], round(cv2.norm(self._laplacian, cv2.NORM_L2SQR)), dark),
         )
         gray.max(axis=1, out=self._row_max[slot])
         gray.max(axis=0, out=self._column_max[slot])

@@ -271,7 +271,7 @@ def _video_facts(stream: Any, frame: Any | None) -> dict[str, Any]:
     media.check_size(width, height)
     rotation = 0 if frame is None else upright_turn(frame.rotation)
     shown = (height, width) if rotation in (90, 270) else (width, height)
-    aspect = context.sample_aspect_ratio
+    aspect = stream.sample_aspect_ratio
     pixels = context.format if frame is None else frame.format
     name = pixels.name if pixels is not None else None
     transfer = TRANSFERS.get(int(source.color_trc))

@@ -1,13 +1,12 @@
 """Records: one frozen dataclass per table, from which its Arrow schema is derived.
 
-A column's meaning, unit and range are written here once; `rushes schema`, the Arrow field metadata and the docs are made
-from them. Delta Lake has neither unsigned integers nor fixed-size lists, so neither appears.
+A column's meaning, unit and range are written here once; `rushes schema`, the Arrow field metadata and the docs are
+made from them. Delta Lake has neither unsigned integers nor fixed-size lists, so neither appears.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import types
 import typing
 from collections.abc import Iterable
@@ -63,15 +62,23 @@ class VideoRow:
     video_streams: int = column("Moving-picture streams; attached pictures do not count.", span=">= 0")
     audio_streams: int = column("Audio streams.", span=">= 0")
     attached_pictures: int = column("Cover art and other still pictures carried as video streams.", span=">= 0")
-    video_stream: int | None = column("Index of the video stream that was measured: the default one, else the largest.", default=None)
+    video_stream: int | None = column(
+        "Index of the video stream that was measured: the default one, else the largest.", default=None
+    )
     video_codec: str | None = column("Codec of the measured video stream.", default=None)
     video_profile: str | None = column("Profile of the measured video stream.", default=None)
-    width: int | None = column("Width as shown: after rotation, before sample aspect.", unit="px", span="> 0", default=None)
-    height: int | None = column("Height as shown: after rotation, before sample aspect.", unit="px", span="> 0", default=None)
+    width: int | None = column(
+        "Width as shown: after rotation, before sample aspect.", unit="px", span="> 0", default=None
+    )
+    height: int | None = column(
+        "Height as shown: after rotation, before sample aspect.", unit="px", span="> 0", default=None
+    )
     coded_width: int | None = column("Width of a decoded frame.", unit="px", span="> 0", default=None)
     coded_height: int | None = column("Height of a decoded frame.", unit="px", span="> 0", default=None)
     sample_aspect: str | None = column("Sample aspect ratio, `n:d`.", default=None)
-    rotation: int | None = column("Clockwise turn that shows the decoded frame upright.", unit="degrees", span="0, 90, 180, 270", default=None)
+    rotation: int | None = column(
+        "Clockwise turn that shows the decoded frame upright.", unit="degrees", span="0, 90, 180, 270", default=None
+    )
     pixel_format: str | None = column("Pixel format of a decoded frame.", default=None)
     bit_depth: int | None = column("Bits of one luma sample.", span="8 to 16", default=None)
     color_range: str | None = column("`limited` or `full`, as tagged.", default=None)
@@ -84,26 +91,46 @@ class VideoRow:
     time_base_den: int | None = column("Denominator of the video stream's time base.", span="> 0", default=None)
     start_pts: int | None = column("PTS of the first frame shown.", unit="time base", default=None)
     end_pts: int | None = column("PTS at which the last frame shown ends.", unit="time base", default=None)
-    duration: float | None = column("From the first frame shown to the end of the last; of the audio where there is no video.", unit="s", span=">= 0", default=None)
-    container_duration: float | None = column("Duration the container claims; null where it claims none.", unit="s", default=None)
+    duration: float | None = column(
+        "From the first frame shown to the end of the last; of the audio where there is no video.",
+        unit="s",
+        span=">= 0",
+        default=None,
+    )
+    container_duration: float | None = column(
+        "Duration the container claims; null where it claims none.", unit="s", default=None
+    )
     frames: int = column("Frames decoded and shown.", span=">= 0", default=0)
     packets: int = column("Packets of the measured video stream.", span=">= 0", default=0)
     keyframes: int = column("Packets flagged as keyframes.", span=">= 0", default=0)
     frame_rate: float | None = column("Frames shown divided by duration.", unit="1/s", default=None)
     nominal_frame_rate: float | None = column("Frame rate the stream claims.", unit="1/s", default=None)
-    variable_frame_rate: bool | None = column("Some interval between shown frames is off the median by more than one tick of the time base and 1 %.", default=None)
+    variable_frame_rate: bool | None = column(
+        "Some interval between shown frames is off the median by more than one tick of the time base and 1 %.",
+        default=None,
+    )
     edit_list: bool | None = column("Packets were discarded or shifted by an edit list.", default=None)
-    bit_rate: float | None = column("Bytes of the measured video stream's packets over its duration.", unit="bit/s", default=None)
+    bit_rate: float | None = column(
+        "Bytes of the measured video stream's packets over its duration.", unit="bit/s", default=None
+    )
     decode_errors: int = column("Packets that the decoder refused; their frames are missing.", span=">= 0", default=0)
     audio_codec: str | None = column("Codec of the first audio stream.", default=None)
     audio_sample_rate: int | None = column("Sample rate of the first audio stream.", unit="Hz", default=None)
     audio_channels: int | None = column("Channels of the first audio stream.", default=None)
     audio_layout: str | None = column("Channel layout of the first audio stream.", default=None)
-    audio_offset: float | None = column("Start of the stored audio against the first frame shown; positive: audio starts later.", unit="s", default=None)
+    audio_offset: float | None = column(
+        "Start of the stored audio against the first frame shown; positive: audio starts later.", unit="s", default=None
+    )
     audio_seconds: float | None = column("Length of the stored 16 kHz audio.", unit="s", default=None)
-    audio_error: str | None = column("Why there is no stored audio although the container has an audio stream.", default=None)
-    measure_uri: str | None = column("Folder in the store with signals, thumbnails and sampled frames, below the output folder.", default=None)
-    audio_uri: str | None = column("File in the store with mono 16 kHz audio (FLAC), below the output folder.", default=None)
+    audio_error: str | None = column(
+        "Why there is no stored audio although the container has an audio stream.", default=None
+    )
+    measure_uri: str | None = column(
+        "Folder in the store with signals, thumbnails and sampled frames, below the output folder.", default=None
+    )
+    audio_uri: str | None = column(
+        "File in the store with mono 16 kHz audio (FLAC), below the output folder.", default=None
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -115,12 +142,16 @@ class ClipRow:
     key: ClassVar[tuple[str, ...]] = ("video_id", "cut", "start_pts", "end_pts")
     scope: ClassVar[tuple[str, ...]] = ("video_id", "cut")
 
-    clip_id: str = column("SHA-256 of video_id, start_pts, end_pts and time base, first 32 hexadecimal digits: the same span has the same id under every cut.")
+    clip_id: str = column(
+        "SHA-256 of video_id, start_pts, end_pts and time base, 32 hexadecimal digits: one id under every cut."
+    )
     video_id: str = column("The video the span belongs to.")
     cut: str = column("Name of the set of detectors and thresholds that made the span.")
     scene: int = column("Index of the scene in its video, from 0; a long scene gives several clips.", span=">= 0")
     start_pts: int = column("PTS of the first frame of the span.", unit="time base")
-    end_pts: int = column("PTS at which the span ends: that of the first frame after it, or the end of the last frame.", unit="time base")
+    end_pts: int = column(
+        "PTS at which the span ends: that of the first frame after it, or the end of the last frame.", unit="time base"
+    )
     time_base_num: int = column("Numerator of the time base.", span="> 0")
     time_base_den: int = column("Denominator of the time base.", span="> 0")
     start_seconds: float = column("Start from the first frame shown.", unit="s", span=">= 0")
@@ -140,26 +171,52 @@ class ClipRow:
     luma: float = column("Mean luma.", unit="8-bit level", span="0 to 255")
     luma_min: float = column("Mean luma of the darkest frame.", unit="8-bit level", span="0 to 255")
     luma_max: float = column("Mean luma of the brightest frame.", unit="8-bit level", span="0 to 255")
-    saturation: float = column("Chroma strength: the mean over frames of the largest minus the smallest of mean blue, green and red.", unit="8-bit level", span="0 to 255")
+    saturation: float = column(
+        "Chroma strength: the mean over frames of the largest minus the smallest of mean blue, green and red.",
+        unit="8-bit level",
+        span="0 to 255",
+    )
     red: float = column("Mean red.", unit="8-bit level", span="0 to 255")
     green: float = column("Mean green.", unit="8-bit level", span="0 to 255")
     blue: float = column("Mean blue.", unit="8-bit level", span="0 to 255")
-    sharpness: float = column("Median over frames of the variance of the Laplacian of the small luma picture.", span=">= 0", source="Pech-Pacheco et al. 2000")
-    motion: float = column("Mean over frames of the mean absolute luma change against the frame before, times the frame rate over 24.", unit="8-bit level", span="0 to 255")
-    motion_max: float = column("Largest mean absolute luma change inside the span.", unit="8-bit level", span="0 to 255")
+    sharpness: float = column(
+        "Median over frames of the variance of the Laplacian of the small luma picture.",
+        span=">= 0",
+        source="Pech-Pacheco et al. 2000",
+    )
+    motion: float = column(
+        "Mean over frames of the mean absolute luma change against the frame before, times the frame rate over 24.",
+        unit="8-bit level",
+        span="0 to 255",
+    )
+    motion_max: float = column(
+        "Largest mean absolute luma change inside the span.", unit="8-bit level", span="0 to 255"
+    )
     black_share: float = column("Share of the span's time in black frames.", span="0 to 1", source="FFmpeg blackdetect")
-    frozen_share: float = column("Share of the span's time in frozen stretches.", span="0 to 1", source="FFmpeg freezedetect")
-    bits_per_pixel: float | None = column("Packet bits of the span over frames times width times height.", unit="bit", span=">= 0", default=None)
+    frozen_share: float = column(
+        "Share of the span's time in frozen stretches.", span="0 to 1", source="FFmpeg freezedetect"
+    )
+    bits_per_pixel: float | None = column(
+        "Packet bits of the span over frames times width times height.", unit="bit", span=">= 0", default=None
+    )
     has_audio: bool = column("Stored audio covers some of the span.")
-    audio_rms: float | None = column("Level of the stored audio inside the span; null without audio.", unit="dBFS", span="<= 0", default=None)
+    audio_rms: float | None = column(
+        "Level of the stored audio inside the span; null without audio.", unit="dBFS", span="<= 0", default=None
+    )
     kept: bool = column("No reason to drop it holds.")
     reasons: list[str] = column("Every reason to drop it that holds, sorted; empty when kept.", default=None)
     reason_values: dict[str, float] = column("For each reason the number that was compared.", default=None)
     reason_limits: dict[str, float] = column("For each reason the limit it was compared with.", default=None)
-    shape_bucket: str = column("Aspect, resolution class and length class after cropping, as `16:9/720p/4s`: clips of one bucket batch together.")
+    shape_bucket: str = column(
+        "Aspect, resolution and length class after cropping, as `16:9/720p/4s`: clips of one bucket batch together."
+    )
     latent_frames: int = column("Latent frames after temporal compression.", span=">= 1")
-    latent_patches: int = column("Space-time patches of the cropped clip for the configured compression and patch size.", span=">= 1")
-    frame_uri: str | None = column("Sampled frame nearest the middle of the span: `FILE#NAME`, below the output folder.", default=None)
+    latent_patches: int = column(
+        "Space-time patches of the cropped clip for the configured compression and patch size.", span=">= 1"
+    )
+    frame_uri: str | None = column(
+        "Sampled frame nearest the middle of the span: `FILE#NAME`, below the output folder.", default=None
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -182,7 +239,9 @@ class CaptionRow:
     settings: str = column("Settings of the captioner as canonical JSON.")
     prompt_version: str = column("Version of the prompt; empty where there is none.")
     window: int = column("Index of the window of the clip that it describes, from 0.", span=">= 0")
-    flags: list[str] = column("What a reader must know: `measured` (rules over measures, no model), `truncated`, `refused`.", default=None)
+    flags: list[str] = column(
+        "What a reader must know: `measured` (rules over measures, no model), `truncated`, `refused`.", default=None
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -215,7 +274,9 @@ class RunRow:
 
     run_id: str = column("Start time and a random part.")
     job: str = column("Name of the job.")
-    status: str = column("`done`, `failures` (done with failures recorded) or `refused` (over the failure ratio: only failures and runs were written).")
+    status: str = column(
+        "`done`, `failures` (done with failures recorded), `refused` (too many: only failures and runs written)."
+    )
     started: datetime = column("When the job was launched, UTC.")
     ended: datetime = column("When its commit was prepared, UTC.")
     commit: int = column("Number of its commit.", span=">= 1")
@@ -252,7 +313,6 @@ def _arrow_type(hint: Any) -> pa.DataType:
     return _ARROW[hint]
 
 
-@functools.cache
 def schema(record: type[Any]) -> pa.Schema:
     """The Arrow schema of a record, with each column's meaning, unit, range and source as field metadata.
 
@@ -277,14 +337,13 @@ def to_dict(row: Any) -> dict[str, Any]:
 
 def to_table(record: type[Any], rows: Iterable[dict[str, Any]]) -> pa.Table:
     """Rows as mappings, to an Arrow table with the record's schema."""
-    made = [
-        {k: list(v.items()) if isinstance(v, dict) else v for k, v in row.items()} for row in rows
-    ]
+    made = [{k: list(v.items()) if isinstance(v, dict) else v for k, v in row.items()} for row in rows]
     return pa.Table.from_pylist(made, schema=schema(record))
 
 
 def bucket_of(value: str, buckets: int) -> int:
-    """The bucket of a key: the first 64 bits of its SHA-256 (of the key itself where it is one), modulo the number of buckets."""
+    """The bucket of a key: the first 64 bits of its SHA-256 (of the key itself where it is one), modulo the number of
+    buckets."""
     import hashlib
 
     return int(hashlib.sha256(value.encode()).hexdigest()[:16], 16) % buckets

@@ -1,8 +1,8 @@
 """Rows in flight: how records travel between workers.
 
 Rows of one table and bucket travel together as compressed JSON of at most `MAX_BYTES`, with the scopes they replace. A
-scope says how many rows it must have; whoever merges checks it, so a row lost on the way is noticed. One encoding serves
-the shuffle and the file that a conflicting commit is merged again from.
+scope says how many rows it must have; whoever merges checks it, so a row lost on the way is noticed. One encoding
+serves the shuffle and the file that a conflicting commit is merged again from.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ class Collector:
         self._buckets, self._hold, self._held = buckets, hold, 0
         self._batches: dict[tuple[str, int], Batch] = {}
 
-    def add(self, rows: Iterable[tuple[str, dict[str, Any]]], scopes: Iterable[tuple[str, str, tuple[str, ...], int]]) -> None:
+    def add(
+        self, rows: Iterable[tuple[str, dict[str, Any]]], scopes: Iterable[tuple[str, str, tuple[str, ...], int]]
+    ) -> None:
         """Take rows and the scopes they replace.
 
         Args:
@@ -104,7 +106,8 @@ class Collector:
 
 
 def bucket_value(table: str, row: dict[str, Any]) -> str | None:
-    """The value whose hash decides a row's bucket: the video, or the uri of a source; None for a table that is only appended."""
+    """The value whose hash decides a row's bucket: the video, or the uri of a source; None for a table that is only
+    appended."""
     record = records.BY_TABLE[table]
     if not record.scope:
         return None

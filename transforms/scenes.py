@@ -88,29 +88,22 @@ def find_cuts(signals: Signals, settings: CutSettings) -> list[Cut]:
     return [Cut(frame, int(signals["pts"][frame]), "+".join(sorted(set(names[frame])))) for frame in kept]
 
 
-def _merged(cuts: list[Cut], signals: Signals, settings: CutSettings) -> list[Cut]:
-    """Without the weaker cut of every scene shorter than `merge_seconds`, the shortest scene first."""
-    seconds, scores = _bounds(signals), content_scores(signals, settings.weights)
-    cuts = list(cuts)
-    while cuts:
-        edges = [0, *(cut.frame for cut in cuts), len(signals)]
-        lengths = [seconds[b] - seconds[a] for a, b in pairwise(edges)]
-        scene = int(np.argmin(lengths))
-        if lengths[scene] >= settings.merge_seconds:
-            break
-        sides = [k for k in (scene - 1, scene) if 0 <= k < len(cuts)]
-        del cuts[min(sides, key=lambda k: scores[cuts[k].frame])]
-    return cuts
-
-
 def edge_pts(signals: Signals) -> NDArray[np.int64]:
     """PTS of every frame's start, and of the end of the last: shape (frames + 1,)."""
     return np.append(signals["pts"], signals.ends[-1:])
 
 
-def _bounds(signals: Signals) -> NDArray[np.float64]:
-    """Seconds of every frame's start, and of the end of the last: shape (frames + 1,)."""
-    return np.asarray(edge_pts(signals) * (signals.about.time_base_num / signals.about.time_base_den), np.float64)
+def _merged(cuts: list[Cut], signals: Signals, shortest: int, scores: NDArray[np.float64]) -> list[Cut]:
+    """Without the weaker cut of every scene shorter than `shortest` ticks, the shortest scene first."""
+    pts, cuts = edge_pts(signals), list(cuts)
+    while cuts:
+        lengths = np.diff(pts[[0, *(cut.frame for cut in cuts), len(signals)]])
+        scene = int(np.argmin(lengths))
+        if lengths[scene] >= shortest:
+            break
+        sides = [k for k in (scene - 1, scene) if 0 <= k < len(cuts)]
+        del cuts[min(sides, key=lambda k: scores[cuts[k].frame])]
+    return cuts
 
 
 def _trim(span: Span, pts: NDArray[Any], trim: int) -> Span:
@@ -166,9 +159,10 @@ def spans_of(cuts: list[Cut], signals: Signals, settings: CutSettings) -> list[S
     """
     if len(signals) == 0:
         return []
-    if settings.merge_seconds > 0:
-        cuts = _merged(cuts, signals, settings)
     ticks = signals.about.time_base_den / signals.about.time_base_num
+    if settings.merge_seconds > 0:
+        scores = content_scores(signals, settings.weights)
+        cuts = _merged(cuts, signals, math.ceil(settings.merge_seconds * ticks), scores)
     trim, limit = round(settings.edge_trim_seconds * ticks), max(1, math.floor(settings.max_seconds * ticks))
     pts, moved = edge_pts(signals), signals["delta_gray"]
     edges = [(0, "start"), *((cut.frame, cut.detector) for cut in cuts), (len(signals), "end")]

@@ -1,7 +1,7 @@
 """Settings: frozen dataclasses whose fields carry their own documentation.
 
-Every step has one frozen dataclass of settings. A field's help, unit, range and source stand beside its default, and the
-command line, the configuration file, validation and the documentation are all made from them.
+Every step has one frozen dataclass of settings. A field's help, unit, range and source stand beside its default, and
+the command line, the configuration file, validation and the documentation are all made from them.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def setting(
 
     Args:
         default: The value when nobody says otherwise.
-        doc: One sentence for the help page, without its unit, range or default: those are added from the other arguments.
-        unit: The unit of the value (`s`, `px`, `MB`), empty for a pure number or a word.
+        doc: One sentence for the help page, without its unit, range or default: those are added from the other
+        arguments. unit: The unit of the value (`s`, `px`, `MB`), empty for a pure number or a word.
         low: Smallest allowed value, inclusive.
         high: Largest allowed value, inclusive.
         choices: The words allowed; for a tuple of words, the words allowed in it.
@@ -78,14 +78,14 @@ def validate(settings: Any) -> None:
                 continue
             if (low is not None and one < low) or (high is not None and one > high) or one != one:
                 allowed = f"{'' if low is None else f'{low:g} <= '}value{'' if high is None else f' <= {high:g}'}"
-                raise ConfigError(f"{option_name(field)} {one:g}: out of range, {allowed} {meta.get('unit', '')}".rstrip())
+                raise ConfigError(
+                    f"{option_name(field)} {one:g}: out of range, {allowed} {meta.get('unit', '')}".rstrip()
+                )
 
 
 def key_fields(settings: Any) -> dict[str, Any]:
     """The fields that belong in a store key: all but those that only change how a run proceeds."""
-    return {
-        f.name: getattr(settings, f.name) for f in dataclasses.fields(settings) if not f.metadata.get("scale")
-    }
+    return {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings) if not f.metadata.get("scale")}
 
 
 def _convert(value: Any, hint: Any, name: str) -> Any:

@@ -215,27 +215,28 @@ class SignalsWriter:
             write_statistics=False,
             column_encoding=dict.fromkeys(numbers + small, "DELTA_BINARY_PACKED") | {"hash": "PLAIN"},
         )
-        self._waiting: list[dict[str, npt.NDArray[Any]]] = []
-        self._rows = 0
+        self._batches: list[dict[str, npt.NDArray[Any]]] = []
+        self.waiting = 0
+        """Rows not written yet."""
 
     def add(self, batch: dict[str, npt.NDArray[Any]]) -> None:
         """Add rows: one array of equal length for every column."""
-        self._waiting.append(batch)
-        self._rows += len(batch["pts"])
-        while self._rows >= ROW_GROUP:
+        self._batches.append(batch)
+        self.waiting += len(batch["pts"])
+        while self.waiting >= ROW_GROUP:
             self._flush(ROW_GROUP)
 
     def _flush(self, rows: int) -> None:
-        joined = {name: np.concatenate([b[name] for b in self._waiting]) for name in COLUMNS}
+        joined = {name: np.concatenate([b[name] for b in self._batches]) for name in COLUMNS}
         arrays = [pa.array(joined[field.name][:rows], field.type) for field in self._schema]
         self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema), row_group_size=ROW_GROUP)
-        self._waiting = [{name: column[rows:] for name, column in joined.items()}]
-        self._rows -= rows
+        self._batches = [{name: column[rows:] for name, column in joined.items()}]
+        self.waiting -= rows
 
     def close(self) -> None:
         """Write what is left and finish the file."""
-        if self._rows:
-            self._flush(self._rows)
+        if self.waiting:
+            self._flush(self.waiting)
         self._writer.close()
 
 

@@ -1,9 +1,10 @@
 """The store: results of steps, named by what went in, written once.
 
-A key is the SHA-256 of the step's name, its recipe number, the ids of its input and the settings that matter, so a result
-can be asked for before it is made and never has to be invalidated. A result is a marker `STEP/ab/KEY.VIDEO_ID.json`, written
-last, beside an optional folder `STEP/ab/KEY/` with files. The marker's name carries the video it belongs to, so that one
-listing of a shard answers both "is it there" and "whose is it" for every key in it.
+A key is the SHA-256 of the step's name, its recipe number, the ids of its input and the settings that matter, so a
+result can be asked for before it is made and never has to be invalidated. A result is a marker
+`STEP/ab/KEY.VIDEO_ID.json`, written last, beside an optional folder `STEP/ab/KEY/` with files. The marker's name
+carries the video it belongs to, so that one listing of a shard answers both "is it there" and "whose is it" for every
+key in it.
 """
 
 from __future__ import annotations

@@ -79,14 +79,18 @@ def create_corpus(root: str, buckets: int) -> Corpus:
     try:
         meta = _corpus_file(root)
         if meta is None:
-            storage.create_bytes(storage.join(root, "corpus.json"), json.dumps({"format": FORMAT, "buckets": buckets}).encode())
+            storage.create_bytes(
+                storage.join(root, "corpus.json"), json.dumps({"format": FORMAT, "buckets": buckets}).encode()
+            )
             meta = _corpus_file(root)
             assert meta is not None
         corpus = Corpus(root, meta["buckets"])
         for record in records.RECORDS:
             _ensure_table(corpus, record)
     except (ElementError, OSError) as error:
-        raise ConfigError(f"--output {storage.redact(root)}: cannot be written ({error}); check the path, its permissions and free space") from error
+        raise ConfigError(
+            f"--output {storage.redact(root)}: cannot be written ({error}); check path, permissions and free space"
+        ) from error
     return corpus
 
 
@@ -109,9 +113,14 @@ def _corpus_file(root: str) -> dict[str, int] | None:
     try:
         meta: dict[str, int] = json.loads(data)
     except ValueError as error:
-        raise ConfigError(f"{storage.redact(root)}/corpus.json: not readable JSON ({error}); restore it or choose another output") from error
+        raise ConfigError(
+            f"{storage.redact(root)}/corpus.json: not readable JSON ({error}); restore it or choose another output"
+        ) from error
     if meta.get("format", 0) > FORMAT:
-        raise ConfigError(f"{storage.redact(root)}: written by a newer version (format {meta['format']}, this one reads {FORMAT}); update rushes")
+        raise ConfigError(
+            f"{storage.redact(root)}: written by a newer version"
+            f" (format {meta['format']}, this one reads {FORMAT}); update rushes"
+        )
     return meta
 
 
@@ -120,7 +129,11 @@ def _ensure_table(corpus: Corpus, record: type[Any]) -> None:
     table = _open_delta(uri)
     if table is None:
         DeltaTable.create(
-            uri, schema=_delta_schema(wanted), mode="ignore", name=record.table, storage_options=storage.storage_options(uri)
+            uri,
+            schema=_delta_schema(wanted),
+            mode="ignore",
+            name=record.table,
+            storage_options=storage.storage_options(uri),
         )
         return
     have = {f.name for f in table.schema().fields}
@@ -166,7 +179,11 @@ def dataset(corpus: Corpus, name: str, number: int | None = None) -> ds.Dataset:
 
 
 def read(
-    corpus: Corpus, name: str, number: int | None = None, columns: Sequence[str] | None = None, where: ds.Expression | None = None
+    corpus: Corpus,
+    name: str,
+    number: int | None = None,
+    columns: Sequence[str] | None = None,
+    where: ds.Expression | None = None,
 ) -> pa.Table:
     """Rows of a table as of a snapshot, in memory, sorted by key as far as the columns allow."""
     table = dataset(corpus, name, number).to_table(columns=list(columns) if columns else None, filter=where)
@@ -208,7 +225,8 @@ def commit_numbers(corpus: Corpus) -> list[int]:
     if found != list(range(1, len(found) + 1)):
         missing = sorted(set(range(1, found[-1] + 1)) - set(found))
         raise ConfigError(
-            f"{storage.redact(corpus.uri('commits'))}: commit {missing[0]:06d} is missing; restore it before going on, nothing was changed"
+            f"{storage.redact(corpus.uri('commits'))}: commit {missing[0]:06d} is missing;"
+            " restore it before going on, nothing was changed"
         )
     return found
 
@@ -242,23 +260,30 @@ def snapshot(corpus: Corpus, number: int | None = None) -> Snapshot:
         return Snapshot(0, "", {r.table: 0 for r in records.RECORDS})
     chosen = found[-1] if number is None else number
     if chosen not in found:
-        raise ConfigError(f"no snapshot {chosen}; there are {found[0] if found else 'none'} to {found[-1] if found else 'none'}")
+        raise ConfigError(
+            f"no snapshot {chosen}; there are {found[0] if found else 'none'} to {found[-1] if found else 'none'}"
+        )
     uri = corpus.uri("snapshots", f"{chosen:06d}.json")
     try:
         value = json.loads(storage.read_bytes(uri))
         return Snapshot(chosen, value["run_id"], value["versions"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{storage.redact(uri)}: not a snapshot ({error}); delete it and run any job to make it again") from error
+        raise ConfigError(
+            f"{storage.redact(uri)}: not a snapshot ({error}); delete it and run any job to make it again"
+        ) from error
 
 
 def roll_forward(corpus: Corpus) -> Snapshot:
-    """Roll every commit that has no snapshot yet into the tables, in order. Safe to run from several processes at once."""
+    """Roll every commit that has no snapshot yet into the tables, in order. Safe to run from several processes at
+    once."""
     done = _numbers(corpus, "snapshots")
     latest = done[-1] if done else 0
     for number in commit_numbers(corpus):
         if number > latest:
             commit = read_commit(corpus, number)
-            versions = {r.table: _roll(corpus, r.table, commit["tables"].get(r.table, {}), number) for r in records.RECORDS}
+            versions = {
+                r.table: _roll(corpus, r.table, commit["tables"].get(r.table, {}), number) for r in records.RECORDS
+            }
             body = {"number": number, "run_id": commit["run_id"], "versions": versions}
             storage.create_bytes(corpus.uri("snapshots", f"{number:06d}.json"), json.dumps(body, indent=1).encode())
     return snapshot(corpus)
@@ -277,7 +302,8 @@ def _roll(corpus: Corpus, name: str, change: Mapping[str, Any], number: int) -> 
             return table.version()
         now = int(time.time() * 1000)
         actions: list[Any] = [
-            AddAction(p["path"], p["size"], {}, now, True, json.dumps({"numRecords": p["rows"]})) for p in change.get("add", ())
+            AddAction(p["path"], p["size"], {}, now, True, json.dumps({"numRecords": p["rows"]}))
+            for p in change.get("add", ())
         ]
         actions += [RemoveAction(p["path"], True, now, size=p["size"]) for p in change.get("remove", ())]
         try:
@@ -286,13 +312,19 @@ def _roll(corpus: Corpus, name: str, change: Mapping[str, Any], number: int) -> 
                 "append",
                 table.schema(),
                 commit_properties=CommitProperties(
-                    custom_metadata={"commit": str(number)}, app_transactions=[Transaction(APPLICATION, number)], max_commit_retries=0
+                    custom_metadata={"commit": str(number)},
+                    app_transactions=[Transaction(APPLICATION, number)],
+                    max_commit_retries=0,
                 ),
             )
         except CommitFailedError:
             # Somebody rolled the same commit at the same time: look again.
             time.sleep(0.05 * (attempt + 1))
-    raise ElementError("storage", f"{storage.redact(uri)}: commit {number} could not be rolled in after {_ROLL_ATTEMPTS} attempts; run any job to go on")
+    raise ElementError(
+        "storage",
+        f"{storage.redact(uri)}: commit {number} could not be rolled in after {_ROLL_ATTEMPTS} attempts;"
+        " run any job to go on",
+    )
 
 
 def bucket_parts(corpus: Corpus, names: Iterable[str], number: int) -> dict[str, dict[int, tuple[Part, ...]]]:

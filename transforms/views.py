@@ -56,12 +56,15 @@ def flat(table: pa.Table) -> pa.Table:
 
 
 def escaped(table: pa.Table) -> pa.Table:
-    """Text cells that a spreadsheet would run as a formula, made plain by a leading apostrophe (OWASP, CSV injection)."""
+    """Text cells that a spreadsheet would run as a formula, made plain by a leading apostrophe (OWASP, CSV injection).
+
+    A cell that reads so behind apostrophes of its own gets one more, so taking one away always gives the text back.
+    """
     columns = []
     for field in table.schema:
         column = table.column(field.name)
         if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
-            risky = pc.match_substring_regex(column, r"\A[=+\-@\t\r]")
+            risky = pc.match_substring_regex(column, r"\A'*[=+\-@\t\r\n]")
             column = pc.if_else(risky, pc.binary_join_element_wise("'", column, ""), column)
         columns.append(column)
     return pa.table(columns, names=table.column_names)

@@ -128,7 +128,7 @@ def test_stride_cuts_at_the_first_frame_of_each_piece():
 def test_shifting_time_shifts_the_cuts(name):
     pictures = edited()
     plain = detect(of_pictures(pictures), name, DetectSettings(stride_seconds=2.0))
-    shifted = detect(of_pictures(pictures, np.arange(len(pictures)) - 777), name, DetectSettings(stride_seconds=2.0))
+    shifted = detect(of_pictures(pictures, range(-777, len(pictures) - 777)), name, DetectSettings(stride_seconds=2.0))
     assert plain
     assert [(c.frame, c.pts - 777, c.detector) for c in plain] == [tuple(c) for c in shifted]
 

@@ -22,13 +22,19 @@ def uris(folder, parts) -> dict[str, int]:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
-@given(st.lists(st.dictionaries(st.sampled_from("abcdef"), st.one_of(st.none(), st.integers(0, 99)), max_size=6), max_size=5))
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from("abcdef"), st.one_of(st.none(), st.integers(0, 99)), max_size=6), max_size=5
+    )
+)
 def test_merging_is_replacing_by_scope(tmp_path_factory, steps):
     """Any sequence of runs leaves what a dictionary would: a scope without rows deletes, the rest stays."""
     folder, parts, model = tmp_path_factory.mktemp("t"), (), {}
     for step in steps:
         new = [source(u, size=n) for u, n in step.items() if n is not None]
-        found = merge.merge("sources", 0, str(folder), parts, batch(*new, gone=tuple(u for u, n in step.items() if n is None)), "")
+        found = merge.merge(
+            "sources", 0, str(folder), parts, batch(*new, gone=tuple(u for u, n in step.items() if n is None)), ""
+        )
         assert not found.problem
         parts = tuple(p for p in parts if p not in found.remove) + found.add
         for uri, size in step.items():
@@ -65,7 +71,9 @@ def test_a_row_lost_or_doubled_on_the_way_is_a_problem(tmp_path, made, scopes, w
 
 def test_of_rows_with_one_key_the_choice_does_not_depend_on_order():
     pair = [source("a", size=1), source("a", size=2)]
-    assert merge.new_table(records.SourceRow, rows.Batch(pair)) == merge.new_table(records.SourceRow, rows.Batch(pair[::-1]))
+    assert merge.new_table(records.SourceRow, rows.Batch(pair)) == merge.new_table(
+        records.SourceRow, rows.Batch(pair[::-1])
+    )
 
 
 def test_a_part_without_a_newer_column_reads_as_null(tmp_path):

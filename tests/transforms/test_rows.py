@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from transforms.records import bucket_of
 from transforms.rows import MAX_BYTES, Batch, Collector, bucket_value, decode, encode
 
-ROWS = st.lists(st.fixed_dictionaries({"video_id": st.text(max_size=8), "n": st.integers(), "x": st.floats(allow_nan=False)}))
+ROWS = st.lists(
+    st.fixed_dictionaries({"video_id": st.text(max_size=8), "n": st.integers(), "x": st.floats(allow_nan=False)})
+)
 
 
 @given(ROWS, st.dictionaries(st.tuples(st.text(max_size=4), st.text(max_size=4)), st.integers(0, 9)))
