@@ -1,7 +1,7 @@
 """Columns: tables of words for people, whose cells are never cut.
 
-On a terminal long cells wrap at its width; in a pipe or a file every row is one line, as wide as it needs to be, so that
-`grep` and `cut` work. Ids and paths never wrap and never end in an ellipsis: they are there to be copied.
+On a terminal long texts wrap at its width; in a pipe or a file every row is one line, as wide as it needs to be, so
+that `grep` and `cut` work. Ids and paths never wrap and never end in an ellipsis: they are there to be copied.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ def columns(
     names: Sequence[str],
     rows: Sequence[Sequence[str | Text]],
     *,
-    title: str = "",
     right: Collection[str] = (),
     wrap: Collection[str] = (),
     header: bool = True,
@@ -31,14 +30,11 @@ def columns(
     Args:
         names: One a column.
         rows: Cells, taken as they are: no markup.
-        title: Stands above, at the left.
         right: Columns aligned to the right.
         wrap: Columns that may wrap where a terminal is narrow; all others keep their cells whole.
         header: Whether to print the names.
     """
-    made = Table(
-        title=title or None, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=header
-    )
+    made = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=header)
     cells = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
     for at, name in enumerate(names):
         whole = name not in wrap
@@ -47,7 +43,7 @@ def columns(
             Text(name),
             justify="right" if name in right else "left",
             no_wrap=whole,
-            min_width=max(widths) if whole else 12,
+            min_width=max(widths) if whole else min(max(widths), 12),
             overflow="fold",
         )
     for row in cells:
@@ -56,14 +52,14 @@ def columns(
 
 
 def say(what: RenderableType) -> None:
-    """Print to standard output, wrapped at the width of a terminal, or not at all where it is none."""
+    """Print to standard output: a table fitted to the width of a terminal, as wide as it needs where it is none."""
     console = Console(highlight=False, markup=False)
-    if console.is_terminal:
-        console.print(what, crop=False)
+    if isinstance(what, str) or console.is_terminal:
+        console.print(what, soft_wrap=isinstance(what, str), crop=False)
         return
     wide = Console(highlight=False, markup=False, width=_UNBOUNDED)
     with wide.capture() as captured:
-        wide.print(what, soft_wrap=isinstance(what, str))
+        wide.print(what)
     print("\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n")))
 
 

@@ -16,9 +16,9 @@ from pipelines.columns import columns, say
 from transforms import tables
 
 DESCRIPTION = """\
-Render a few minutes of footage with known edits (hard cuts, dissolves, fades, a flash, still and moving shots, letterbox,
-variable frame rate, portrait, damaged files, a duplicate, sound), run the real job on it, and compare what it found with
-what is true. Takes a minute or two; everything lands in one folder."""
+Render a few minutes of footage with known edits (hard cuts, dissolves, fades, a flash, still and moving shots,
+letterbox, variable frame rate, portrait, damaged files, a duplicate, sound), run the real job on it, and compare what
+it found with what is true. Takes a minute or two; everything lands in one folder."""
 
 NEAR = 2
 """Frames a found cut may be off a hard cut and still count as it; a gradual transition counts anywhere inside it."""

@@ -13,7 +13,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from pipelines import options, show
-from transforms import records, storage, tables, views
+from transforms import storage, tables, views
 from transforms.settings import ConfigError
 
 FORMATS = ("parquet", "csv", "jsonl")
@@ -33,9 +33,7 @@ def parser() -> options.Parser:
         prog="rushes export", description=DESCRIPTION, epilog=EPILOG, usage="rushes export OUT TABLE FILE [options]"
     )
     made.add_argument("output", metavar="OUT", help="an output folder")
-    made.add_argument(
-        "table", metavar="TABLE", help=f"{', '.join(records.BY_TABLE)}, or the view {', '.join(views.VIEWS)}"
-    )
+    made.add_argument("table", metavar="TABLE", help=show.TABLES)
     made.add_argument("file", metavar="FILE", help="where to: local, s3:// or gs://; ends in .parquet, .csv or .jsonl")
     made.add_argument("--columns", metavar="A,B", help="columns to write [default all]")
     made.add_argument("--snapshot", type=int, metavar="N", help="an older state, by number [default the latest]")

@@ -22,14 +22,17 @@ examples:
   rushes show corpus clips --snapshot 4 --columns clip_id,seconds,kept,reasons"""
 
 
+TABLES = f"{', '.join(records.BY_TABLE)}, or the view {', '.join(views.VIEWS)}"
+"""What may be shown and exported."""
+
+
 def parser() -> options.Parser:
     """The command line."""
     made = options.Parser(
         prog="rushes show", description=DESCRIPTION, epilog=EPILOG, usage="rushes show OUT [TABLE] [options]"
     )
     made.add_argument("output", metavar="OUT", help="an output folder")
-    tables_and_views = f"{', '.join(records.BY_TABLE)}, or the view {', '.join(views.VIEWS)}"
-    made.add_argument("table", nargs="?", metavar="TABLE", help=tables_and_views)
+    made.add_argument("table", nargs="?", metavar="TABLE", help=TABLES)
     made.add_argument("--rows", type=int, default=5, metavar="N", help="rows to show [default 5]")
     made.add_argument("--columns", metavar="A,B", help="columns to show [default all]")
     made.add_argument("--snapshot", type=int, metavar="N", help="an older state, by number [default the latest]")
@@ -53,8 +56,8 @@ def run(argv: Sequence[str]) -> int:
 
 def _overview(corpus: tables.Corpus, number: int | None) -> None:
     found = tables.snapshot(corpus, number)
-    by = f"of run {found.run_id}" if found.run_id else "nothing committed yet"
-    say(f"{corpus.root}: snapshot {found.number}, {by}")
+    by = f"of run {found.run_id}" if found.run_id else "(nothing committed yet)"
+    say(f"{corpus.root}: snapshot {found.number} {by}")
     rows = []
     for name in records.BY_TABLE:
         table = tables.delta(corpus, name, number)
@@ -97,13 +100,11 @@ def _rows(corpus: tables.Corpus, words: Any) -> None:
         raise ConfigError(f"--rows {words.rows}: give 0 or more")
     table = select(read(corpus, words.table, words.snapshot), words.table, words.columns)
     shown = table.slice(0, words.rows)
-    say(
-        f"{words.table}: {table.num_rows} rows"
-        + (f", the first {shown.num_rows}" if shown.num_rows < table.num_rows else "")
-    )
+    some = f", the first {shown.num_rows}" if shown.num_rows < table.num_rows else ""
+    say(f"{words.table}: {table.num_rows} rows{some}")
+    width = max(map(len, table.column_names)) + 2
     for row in shown.to_pylist(maps_as_pydicts="strict"):
-        cells = [
-            [name, value if isinstance(value, str) else json.dumps(value, default=str)] for name, value in row.items()
-        ]
         say("")
-        say(columns(("column", "value"), [[n, readable(v)] for n, v in cells], wrap=("value",), header=False))
+        for name, value in row.items():
+            text = readable(value if isinstance(value, str) else json.dumps(value, default=str))
+            say(f"{name:<{width}}" + text.replace("\n", "\n" + " " * width))

@@ -56,7 +56,7 @@ def failure(run_id: str, step: str, subject: str, error: ElementError, video_id:
             video_id=video_id,
             error_class=error.error_class,
             message=re.sub(r"\s+", " ", error.message).strip()[:2000] + f" ({CLASSES[error.error_class]})",
-            attempts=1,
+            attempts=error.attempts,
             traceback=getattr(error, "traceback", None),
         )
     )

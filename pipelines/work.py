@@ -11,6 +11,7 @@ import dataclasses
 import fcntl
 import functools
 import io
+import json
 import os
 import tempfile
 import time
@@ -29,7 +30,7 @@ from transforms import audio, clips, levels, measure, probe, records, samples, s
 from transforms.child import phase, report
 from transforms.failures import ElementError
 from transforms.sources import SourceRef, identity
-from transforms.store import Store, digest
+from transforms.store import Store, canonical, digest
 from transforms.store import key as store_key
 
 RECIPE = 1
@@ -96,6 +97,12 @@ def captioners(config: Config) -> list[Captioner]:
     return [load_captioner(name) for name in config.captions.captioners]
 
 
+@functools.lru_cache(4)
+def _settled(text: str) -> Config:
+    """A configuration from its JSON: every task of a run brings the same one, and checking it takes milliseconds."""
+    return from_json(json.loads(text))
+
+
 @contextlib.contextmanager
 def _alone(video_id: str) -> Iterator[None]:
     """Hold a lock on a video among all processes of this machine, so that equal bytes are measured once."""
@@ -140,7 +147,7 @@ def curate_source(
     Raises:
         ElementError: The source cannot be used; its `phase` names the step.
     """
-    source, settled, store, tally = SourceRef(**ref), from_json(config), Store(root), _Tally()
+    source, settled, store, tally = SourceRef(**ref), _settled(canonical(config)), Store(root), _Tally()
     made = None
     if video_id:
         made = store.get(
@@ -185,7 +192,7 @@ def recut_video(video: Mapping[str, Any], config: Mapping[str, Any], root: str) 
         config: As `Config.to_json` wrote it.
         root: The output folder.
     """
-    settled, store, tally = from_json(config), Store(root), _Tally()
+    settled, store, tally = _settled(canonical(config)), Store(root), _Tally()
     video_id = video["video_id"]
     measured = _key_of(video["measure_uri"]) or measure_key(video_id, settled)
     heard = _key_of(video["audio_uri"]) or audio_key(video_id, settled)
@@ -205,8 +212,10 @@ def recut_video(video: Mapping[str, Any], config: Mapping[str, Any], root: str) 
 def _facts_in_store(store: Store, video_id: str, config: Config) -> dict[str, Any] | None:
     """The video's row as far as measuring and audio made it, if both are in the store."""
     measured = store.get("measure", measure_key(video_id, config), video_id)
+    if not measured or not measured["facts"]["audio_streams"]:
+        return dict(measured["facts"]) if measured else None
     heard = store.get("audio", audio_key(video_id, config), video_id)
-    return {**measured["facts"], **heard["facts"]} if measured and heard else None
+    return {**measured["facts"], **heard["facts"]} if heard else None
 
 
 def _read_source(source: SourceRef, config: Config, store: Store, tally: _Tally) -> tuple[dict[str, Any], str]:
@@ -302,22 +311,23 @@ def _hear(
     staged: storage.StagedFile, facts: Mapping[str, Any], scratch: str, config: Config, store: Store, tally: _Tally
 ) -> dict[str, Any]:
     """The video's audio in the store; audio that can't be decoded is noted, and its video goes on without."""
+    if not facts["audio_streams"]:
+        return {}
     video_id = facts["video_id"]
     key = audio_key(video_id, config)
     out, level_file = Path(scratch) / "audio.flac", Path(scratch) / "levels.npy"
     heard: dict[str, Any] = {}
     files = {}
-    if facts["audio_streams"]:
-        try:
-            heard = audio.extract(str(staged.path), facts, str(out), config.audio)
-            np.save(level_file, levels.levels(out))
-            heard["audio_uri"] = store.path("audio", key, out.name)
-            files = {p.name: str(p) for p in (out, level_file)}
-            tally.counts["audio.stored_bytes"] += out.stat().st_size
-        except ElementError as error:
-            if not facts["video_streams"]:
-                raise
-            heard = {"audio_error": str(error)}
+    try:
+        heard = audio.extract(str(staged.path), facts, str(out), config.audio)
+        np.save(level_file, levels.levels(out))
+        heard["audio_uri"] = store.path("audio", key, out.name)
+        files = {p.name: str(p) for p in (out, level_file)}
+        tally.counts["audio.stored_bytes"] += out.stat().st_size
+    except ElementError as error:
+        if not facts["video_streams"]:
+            raise
+        heard = {"audio_error": str(error)}
     store.put("audio", key, video_id, {"facts": heard}, files)
     return heard
 

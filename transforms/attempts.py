@@ -129,10 +129,16 @@ def attempt(
                 tried, wait, done = 1, settings.io_first_wait, progress()
             if tried >= settings.io_attempts or not is_transient(error):
                 # The chain is cut: what libraries put in their messages holds whole addresses.
-                raise explain(error, uri, doing, tried) from None
+                failure = explain(error, uri, doing, tried)
+                failure.attempts = tried
+                raise failure from None
             asked = float(getattr(error, "retry_after", 0.0) or 0.0)
         time.sleep(min(max(wait * random.uniform(0.5, 1.5), asked), LONGEST_WAIT))
         wait *= 2
+
+
+class NothingThere(ElementError):
+    """There is no such object: of all that can be wrong with one, what a store may expect."""
 
 
 def is_transient(error: BaseException) -> bool:
@@ -169,7 +175,7 @@ def explain(error: BaseException, uri: str, doing: Doing, tried: int = 1) -> Ele
     if doing == "write":
         return StorageError("storage", f"{shown}: cannot be written, {_reason(error)}{times}")
     if isinstance(error, (FileNotFoundError, NotADirectoryError)) or status in (404, 410):
-        return ElementError("unreachable", f"{shown}: nothing there")
+        return NothingThere("unreachable", f"{shown}: nothing there")
     if isinstance(error, IsADirectoryError):
         return ElementError("unreadable", f"{shown}: is a folder")
     return ElementError("unreachable", f"{shown}: {_reason(error)}{times}")

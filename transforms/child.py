@@ -176,7 +176,7 @@ def _run(link: _Link, function: str, arguments: dict[str, Any], memory_limit_mb:
         except Exception as error:
             raise TypeError(f"{function} returned what cannot be sent: {error}") from error
     except ElementError as error:
-        answer = pack(("failed", error.error_class, error.message, short_traceback(error)))
+        answer = pack(("failed", error.error_class, error.message, short_traceback(error), error.attempts))
     except MemoryError as error:
         _limit(0)  # room to say so
         message = f"an allocation went over the limit of {memory_limit_mb} MB"

@@ -28,7 +28,7 @@ _STILL: Final = 0.001 * 255
 """Mean absolute luma change up to which two frames are the same picture (FFmpeg freezedetect `noise`: -60 dB, 0.001 of
 full scale)."""
 _DRIFT: Final = 1.0
-"""Luma change a second that noise may add up to in a frozen stretch: stills coded by x264 reach 0.9, slow footage 1.2."""
+"""Luma change a second that noise may add up to in a frozen stretch: stills from x264 have 0.9, slow footage 1.2."""
 _FROZEN_SECONDS: Final = 2.0
 """Shortest frozen stretch (FFmpeg freezedetect `duration`)."""
 _BAR_ROWS: Final = 2
@@ -89,9 +89,9 @@ def clip_id(video_id: str, start_pts: int, end_pts: int, time_base_num: int, tim
 
 
 def frozen_seconds(moved: NDArray[np.float64], starts: NDArray[np.float64]) -> float:
-    """Time in frozen stretches: every 2 s in which no frame changes by more than `_STILL` and all together by little.
+    """Time in frozen stretches: any 2 s in which no frame changes by more than `_STILL`, and all by little together.
 
-    FFmpeg's freezedetect compares each frame with the first of the stretch; stored are only changes from frame to frame.
+    FFmpeg's freezedetect compares each frame with the first of its stretch; stored are changes from frame to frame.
     Slow movement adds up over a stretch where coding noise hardly does, so the sum tells the two apart.
 
     Args:

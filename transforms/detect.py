@@ -226,7 +226,7 @@ def runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 def _neighbour_ratio(scores: Floats, window: int) -> Floats:
-    """Each score over the mean of `window` neighbours on each side (missing ones count as the score's own still: 0)."""
+    """Each score over the mean of `window` neighbours on each side (0 beyond the ends)."""
     padded = np.pad(scores, window)
     sums = sum(padded[k : k + len(scores)] for k in range(2 * window + 1)) - scores
     return np.minimum(scores / np.maximum(sums / (2.0 * window), 1e-5), 255.0)
@@ -263,9 +263,9 @@ def _combined(signals: Signals, settings: DetectSettings) -> list[Cut]:
 
     A hard cut is a change that `adaptive` sees, or that both `content` and `hash` see and that is twice its
     neighbours'; and the picture must really be another one: by structure (hash bits), by light, or by mean colour.
-    Keyframe pulses, chroma noise in the dark and whip pans pass the first test and fail the second. Flashes are taken
-    out (`_returns`), and of what lies within `flash_seconds` the strongest change stays. Black longer than
-    `fade_min_seconds` is cut at both of its edges, so that no clip keeps a black tail.
+    Keyframe pulses and chroma noise in the dark pass the first test and fail the second. Flashes are taken out
+    (`_returns`), and of what lies within `flash_seconds` the strongest change stays. Black longer than
+    `fade_min_seconds` is cut at both of its edges, so that no clip keeps a black tail; inside it nothing is.
     """
     seconds, colours = signals.seconds, mean_colours(signals)
     bits = hash_bits(signals["hash"]).reshape(-1, 64)
@@ -283,7 +283,9 @@ def _combined(signals: Signals, settings: DetectSettings) -> list[Cut]:
     }
     seen = votes["adaptive"] | (votes["content"] & votes["hash"] & (ratio >= _STANDS_OUT))
     other = ((turned >= _LEAST_BITS) & (light >= _LEAST_CHANGE)) | (light >= _FLAT_CHANGE) | (moved >= _FLAT_CHANGE)
-    candidates = np.flatnonzero(seen & other).tolist()
+    black = black_frames(signals)
+    between = ~(black & np.roll(black, 1))
+    candidates = np.flatnonzero(seen & other & between).tolist()
     if settings.flash_seconds > 0:
         reach = max(1, round(settings.flash_seconds * average_rate(signals)))
         candidates = [f for f in candidates if not _returns(f, reach, bits, colours)]
@@ -292,7 +294,7 @@ def _combined(signals: Signals, settings: DetectSettings) -> list[Cut]:
         for frame in keep_strongest(candidates, scores, seconds, settings.flash_seconds)
     }
     ends = np.append(seconds, np.inf)
-    for first, end in runs(black_frames(signals)):
+    for first, end in runs(black):
         if min(ends[end], seconds[-1]) - seconds[first] >= settings.fade_min_seconds:
             for frame in {first, end} - {0, len(seconds)}:
                 names[frame] = names.get(frame, "fade")

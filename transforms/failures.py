@@ -36,7 +36,12 @@ class ElementError(Exception):
     Args:
         error_class: One of `CLASSES`.
         message: What was wrong and where, in one line; the class's own advice is not repeated.
+
+    Attributes:
+        attempts: How often it was tried.
     """
+
+    attempts = 1
 
     def __init__(self, error_class: str, message: str) -> None:
         if error_class not in CLASSES:

@@ -17,7 +17,7 @@ import fsspec
 
 from transforms import web
 from transforms.addresses import check_public, is_remote, is_web, normalise, redact, scheme
-from transforms.attempts import DEFAULTS, StorageSettings, attempt, explain
+from transforms.attempts import DEFAULTS, NothingThere, StorageSettings, attempt, explain
 from transforms.failures import ElementError
 
 PART_SUFFIX: Final = ".rushes-part"
@@ -72,7 +72,7 @@ def stat(uri: str, settings: StorageSettings = DEFAULTS) -> Stat:
         return _local_stat(uri, status)
     info = _info(uri, settings)
     if info is None:
-        raise ElementError("unreachable", f"{redact(uri)}: nothing there")
+        raise NothingThere("unreachable", f"{redact(uri)}: nothing there")
     if info["type"] != "file":
         raise ElementError("unreadable", f"{redact(uri)}: is a folder")
     return _remote_stat(uri, info)

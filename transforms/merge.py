@@ -111,7 +111,12 @@ def summarise(record: type[Any], table: pa.Table) -> dict[str, Any]:
         counts["seconds"] = sum(d or 0.0 for d in table.column("duration").to_pylist())
         counts["frames"] = sum(table.column("frames").to_pylist())
     elif record is records.FailureRow:
-        pairs = zip(table.column("step").to_pylist(), table.column("error_class").to_pylist(), strict=True)
+        # A video goes on without its sound, and its failure names it; a source that is sound alone has failed.
+        steps = (
+            "sources" if step == "audio" and video is None else step
+            for step, video in zip(table.column("step").to_pylist(), table.column("video_id").to_pylist(), strict=True)
+        )
+        pairs = zip(steps, table.column("error_class").to_pylist(), strict=True)
         counts["classes"] = {f"{step}/{name}": n for (step, name), n in sorted(collections.Counter(pairs).items())}
     return counts
 

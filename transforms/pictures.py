@@ -94,6 +94,7 @@ class Meter:
     """
 
     def __init__(self, width: int, height: int, dark_level: int, edges: bool, thumbnails: bool) -> None:
+        cv2.setNumThreads(1)  # A child process a core uses the machine better than threads on small pictures.
         shape = (height, width)
         self._dark_level, self._edges, self._make_thumbnails = dark_level, edges, thumbnails
         self._hsv = [np.empty((*shape, 3), np.uint8) for _ in range(2)]

@@ -244,8 +244,8 @@ class Watcher:
             child.enter(name, self._settings.time_limit if seconds is None else seconds)
             self._emit(child, {})
         elif kind == "failed":
-            error_class, message, traceback = rest
-            self._fail(child, error_class, message, traceback)
+            error_class, message, *details = rest
+            self._fail(child, error_class, message, *details)
             self._retire(child, worn=error_class == "out_of_memory")
         elif kind == "result":
             try:
@@ -337,10 +337,11 @@ class Watcher:
             staying.append((child, until))
         self._leaving = staying
 
-    def _fail(self, child: Child, error_class: str, message: str, traceback: str = "") -> None:
+    def _fail(self, child: Child, error_class: str, message: str, traceback: str = "", attempts: int = 1) -> None:
         if not child.ready:  # that cost a task too, or children that cannot start would be started for ever
             child.task = self._queue.next()
         error = TaskError(error_class, message, child.phase, traceback)
+        error.attempts = attempts
         self._finish(child, lambda future: future.set_exception(error))
 
     def _finish(self, child: Child, settle: Callable[[Future[Any]], None]) -> None:

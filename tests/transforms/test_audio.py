@@ -32,7 +32,7 @@ def heard(path: Path, tmp_path: Path) -> tuple[dict[str, Any], npt.NDArray[np.in
         stream = container.streams.audio[0]
         assert (stream.rate, stream.layout.name, stream.codec_context.name) == (16000, "mono", "flac")
         parts = [frame.to_ndarray().reshape(-1) for frame in container.decode(stream)]
-    samples = np.concatenate(parts)
+    samples = np.concatenate(parts).astype(np.int16)
     assert len(samples) == found["samples"]
     assert found["audio_seconds"] == len(samples) / 16000
     return found, samples
@@ -47,7 +47,7 @@ def phase_error(samples: npt.NDArray[np.int16], offset: float, hertz: float = 44
     return float((angle + np.pi) % (2 * np.pi) - np.pi) / (2 * np.pi * hertz)
 
 
-CODECS = {
+CODECS: dict[str, tuple[str, dict[str, str]]] = {
     "aac.mp4": ("aac", {}),
     "opus.mkv": ("libopus", {}),
     "flac.flac": ("flac", {}),
@@ -90,9 +90,9 @@ def laid_out(path: Path, starts: Sequence[int], rate: int = 48000, picture_at: i
         out.mux(video.encode(None))
         for start in starts:
             wave = (8192 * np.sin(2 * np.pi * 440 * np.arange(start, start + 4800) / rate)).astype(np.int16)
-            frame = av.AudioFrame.from_ndarray(wave.reshape(1, -1), "s16", "mono")
-            frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
-            for packet in sound.encode(frame):
+            part = av.AudioFrame.from_ndarray(wave.reshape(1, -1), "s16", "mono")
+            part.sample_rate, part.pts, part.time_base = rate, start, Fraction(1, rate)
+            for packet in sound.encode(part):
                 out.mux(packet)
     return path
 
@@ -112,9 +112,9 @@ def test_gaps_are_filled_and_overlaps_cut(tmp_path: Path, starts: list[int], sec
     expected = np.zeros(len(samples))
     for start in starts:
         first = start // 3
-        expected[first : first + 1600] = 8192 * np.sin(2 * np.pi * 440 * np.arange(first, first + 1600) / 16000)[
-            : len(expected) - first
-        ]
+        expected[first : first + 1600] = (
+            8192 * np.sin(2 * np.pi * 440 * np.arange(first, first + 1600) / 16000)[: len(expected) - first]
+        )
     quiet = expected == 0
     assert np.abs(samples[quiet]).max(initial=0) < 2000
     loud = np.convolve(~quiet, np.ones(65), "same") == 65

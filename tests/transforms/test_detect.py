@@ -92,9 +92,17 @@ def test_colour_noise_without_a_new_picture_is_no_cut():
     assert [c for c in detect(signals, "combined", SETTINGS) if c.detector != "fade"] == []
 
 
+def test_black_holds_no_cuts():
+    # Noise in the dark can be any picture: only the edges of black are cuts.
+    random = np.random.default_rng(1)
+    noise = [random.integers(0, 30, (36, 64, 3)).astype(np.uint8) // (1 + k % 7) for k in range(30)]
+    found = detect(of_pictures([*shot(1, 40), *noise, *shot(2, 40)]), "combined", SETTINGS)
+    assert frames_of(found) == [40, 70]
+
+
 def test_flat_pictures_of_another_colour_are_a_cut():
     blue, red = np.zeros((36, 64, 3), np.uint8), np.zeros((36, 64, 3), np.uint8)
-    blue[..., 0], red[..., 2] = 255, 98
+    blue[..., 0], blue[..., 1], red[..., 2] = 255, 60, 215
     assert frames_of(detect(of_pictures([blue] * 30 + [red] * 30), "combined", SETTINGS)) == [30]
 
 

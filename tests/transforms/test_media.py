@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -17,9 +18,10 @@ PLAYLIST = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{tar
 REFUSED = {
     "hls": PLAYLIST,
     "concat": "ffconcat version 1.0\nfile '{target}'\n",
-    "dash": '<?xml version="1.0"?>\n<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="urn:mpeg:dash:profile:isoff-live:2011"'
-    ' type="static"><BaseURL>{target}</BaseURL><Period></Period></MPD>\n',
-    "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
+    "dash": '<?xml version="1.0"?>\n<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" '
+    'profiles="urn:mpeg:dash:profile:isoff-live:2011"><BaseURL>{target}</BaseURL><Period></Period></MPD>\n',
+    "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n"
+    "a=rtpmap:96 H264/90000\n",
     "text": "this is not a video\n" * 50,
 }
 
@@ -34,7 +36,12 @@ def test_what_names_other_files_is_refused_and_opens_none(
     listed.write_text(REFUSED[kind].format(target=target))
     opened: list[str] = []
     real = os.open
-    monkeypatch.setattr(os, "open", lambda path, *args, **kw: opened.append(str(path)) or real(path, *args, **kw))
+
+    def noted(path: Any, *args: Any, **options: Any) -> int:
+        opened.append(str(path))
+        return real(path, *args, **options)
+
+    monkeypatch.setattr(os, "open", noted)
     before = target.stat().st_atime_ns
     with pytest.raises(ElementError) as failure, m.open_media(str(listed)):
         pass
@@ -53,7 +60,8 @@ def test_the_name_decides_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "error_class"), [(b"", "empty"), (b"\0" * 4096, "not_media"), (b"\x89PNG\r\n\x1a\n" + b"\0" * 99, "not_media")]
+    ("content", "error_class"),
+    [(b"", "empty"), (b"\0" * 4096, "not_media"), (b"\x89PNG\r\n\x1a\n" + b"\0" * 99, "not_media")],
 )
 def test_bytes_that_are_no_media(tmp_path: Path, content: bytes, error_class: str) -> None:
     path = tmp_path / "film.mp4"
@@ -72,7 +80,9 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_every_demuxer_exists_in_this_build() -> None:
     known = {part for name in av.formats_available for part in name.split(",")}
     assert not set(m.DEMUXERS) - known
-    assert not {"hls", "dash", "concat", "image2", "rtsp", "sdp", "lavfi", "rtp", "sap", "webm_dash_manifest"} & set(m.DEMUXERS)
+    assert not {"hls", "dash", "concat", "image2", "rtsp", "sdp", "lavfi", "rtp", "sap", "webm_dash_manifest"} & set(
+        m.DEMUXERS
+    )
 
 
 def test_cover_art_is_no_footage(tmp_path: Path) -> None:
@@ -83,11 +93,17 @@ def test_cover_art_is_no_footage(tmp_path: Path) -> None:
         assert m.choose_audio(container) is not None
 
 
+def width_of(container: Any) -> int:
+    """Width of the chosen video stream."""
+    chosen: Any = m.choose_video(container)
+    return int(chosen.width)
+
+
 def test_the_default_stream_is_chosen_before_the_largest(tmp_path: Path) -> None:
-    path = tmp_path / "two.mkv"
+    path, none = tmp_path / "two.mkv", av.stream.Disposition(0)
     with av.open(str(path), "w") as out:
         streams = []
-        for size, disposition in ((64, 0), (128, 0), (32, int(av.stream.Disposition.default))):
+        for size, disposition in ((64, none), (128, none), (32, av.stream.Disposition.default)):
             stream = out.add_stream("mpeg4", rate=25)
             stream.width = stream.height = size
             stream.pix_fmt = "yuv420p"
@@ -99,9 +115,9 @@ def test_the_default_stream_is_chosen_before_the_largest(tmp_path: Path) -> None
             out.mux(stream.encode(frame))
             out.mux(stream.encode(None))
     with m.open_media(str(path)) as container:
-        assert m.choose_video(container).width == 32
-        container.streams[2].disposition = 0
-        assert m.choose_video(container).width == 128
+        assert width_of(container) == 32
+        container.streams[2].disposition = none
+        assert width_of(container) == 128
 
 
 @pytest.mark.parametrize(

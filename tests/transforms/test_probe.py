@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.transforms.tinymedia import render, render_sound, tone_frames
 from transforms import probe as p
 from transforms.failures import ElementError
+from transforms.media import READ_SIZE
 from transforms.records import VideoRow
 
 HEVC = {"x265-params": "log-level=none:pools=1"}
@@ -40,7 +41,13 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "audio": (
         "a.mp4",
         {"tone": True},
-        {"audio_streams": 1, "audio_codec": "aac", "audio_sample_rate": 48000, "audio_channels": 1, "audio_layout": "mono"},
+        {
+            "audio_streams": 1,
+            "audio_codec": "aac",
+            "audio_sample_rate": 48000,
+            "audio_channels": 1,
+            "audio_layout": "mono",
+        },
     ),
     "one frame": ("a.mp4", {"frames": 1}, {"packets": 1, "duration": pytest.approx(1 / 24)}),
     "start": ("a.mkv", {"pts": range(24, 84)}, {"start_pts": 1000, "time_base_num": 1, "time_base_den": 1000}),
@@ -82,13 +89,19 @@ def test_the_name_decides_nothing(tmp_path: Path) -> None:
 def test_a_file_is_read_about_once(tmp_path: Path, container: dict[str, str]) -> None:
     noise = np.random.default_rng(3).integers(0, 256, (30, 240, 320, 3), np.uint8)
     path = render(
-        tmp_path / "a.mp4", size=(320, 240), frames=30, pictures=noise, tone=True, options={"crf": "1"}, container=container
+        tmp_path / "a.mp4",
+        size=(320, 240),
+        frames=30,
+        pictures=list(noise),
+        tone=True,
+        options={"crf": "1"},
+        container=container,
     )
     size = path.stat().st_size
     assert size > 2_500_000
     result = p.probe(str(path))
     assert result.video["video_id"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert size <= result.read_bytes <= size + 4 * p.media.READ_SIZE
+    assert size <= result.read_bytes <= size + 4 * READ_SIZE
     assert len(result.index) == 30
 
 
@@ -116,7 +129,9 @@ def test_a_turn_is_one_of_four(rotation: float) -> None:
     assert p.upright_turn(rotation) in (0, 90, 180, 270)
 
 
-@pytest.mark.parametrize(("matrix", "turn"), [(0, 0), (-90, 90), (90, 270), (180, 180), (-180, 180), (-89, 90), (-(1 << 63), 0)])
+@pytest.mark.parametrize(
+    ("matrix", "turn"), [(0, 0), (-90, 90), (90, 270), (180, 180), (-180, 180), (-89, 90), (-(1 << 63), 0)]
+)
 def test_turns(matrix: int, turn: int) -> None:
     assert p.upright_turn(matrix) == turn
 
@@ -157,7 +172,8 @@ def test_real_files(media: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "encrypted"), [("mp4parsecapi_short-cenc.mp4", True), ("exo_subsample_encrypted_noaltref.webm", True), ("exo_sample.mp4", False)]
+    ("name", "encrypted"),
+    [("mp4parsecapi_short-cenc.mp4", True), ("exo_subsample_encrypted_noaltref.webm", True), ("exo_sample.mp4", False)],
 )
 def test_encryption_is_seen(media: Path, name: str, encrypted: bool) -> None:
     assert p.probe(str(media / "hostile" / name)).encrypted is encrypted
