@@ -113,8 +113,10 @@ def _store_waste(corpus: tables.Corpus, before: datetime) -> Iterator[Waste]:
     for step, column in (("measure", "measure_uri"), ("audio", "audio_uri")):
         keys[step] = {v[column].split("/")[3] for v in videos if v[column]}
         silent[step] = {v["video_id"] for v in videos if not v[column]}
-    for stat in storage.find(store.uri("store")):
-        step, _, name, *inside = stat.uri[len(store.uri("store")) :].strip("/").split("/")
+    # What is found has normalised uris: a relative root must be cut off as such, or nothing would be referred to.
+    root = storage.normalise(store.uri("store"))
+    for stat in storage.find(root):
+        step, _, name, *inside = stat.uri[len(root) :].strip("/").split("/")
         key, _, rest = name.partition(".")
         owner = rest.removesuffix(".json")
         if inside:

@@ -75,7 +75,7 @@ class Rushes:
 
     @property
     def children(self) -> list[psutil.Process]:
-        """Every living process with its TMPDIR, whoever its parent is by now: its pool's children."""
+        """Every living process with a TMPDIR in its own, whoever its parent is by now: its pool's children."""
         return with_temp(self.temp)
 
     def orphans(self, patience: float = 5.0) -> list[psutil.Process]:
@@ -90,11 +90,12 @@ class Rushes:
 
 
 def with_temp(temp: Path) -> list[psutil.Process]:
-    """Living processes that were started with a TMPDIR."""
+    """Living processes that were started with this TMPDIR or one below it."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.environ().get("TMPDIR") == str(temp) and process.status() != psutil.STATUS_ZOMBIE:
+            below = Path(process.environ().get("TMPDIR", "/")).is_relative_to(temp)
+            if below and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
 

@@ -79,7 +79,7 @@ def table_files(out: Path) -> set[Path]:
     return {p for name in names for p in (out / "tables" / name).rglob("*.parquet")}
 
 
-def many(folder: Path, copies: int = 4) -> Path:
+def many(folder: Path, copies: int = 3) -> Path:
     """The tiny corpus with more films: the same pictures, but other bytes, by an empty box at the end."""
     made = corpora.tiny_corpus(folder)
     for name in ("a_cuts.mp4", corpora.SOUND_CUTS):

@@ -101,11 +101,11 @@ def tone_frames(
     return made
 
 
-def render_sound(path: Path, codec: str, frames: Sequence[av.AudioFrame], cover: bool = False, **options: str) -> Path:
+def render_sound(path: Path, codec: str, frames: Sequence[av.AudioFrame], cover: bool = False) -> Path:
     """Write audio frames to a file, with a cover picture if asked."""
     rate, layout = frames[0].sample_rate, frames[0].layout.name
     with av.open(str(path), "w", options={"fflags": "+bitexact"}) as out:
-        stream: Any = out.add_stream(codec, rate=rate, layout=layout, options=options)
+        stream: Any = out.add_stream(codec, rate=rate, layout=layout)
         art: Any = None
         if cover:
             art = out.add_stream("mjpeg", rate=1)

@@ -1,0 +1,154 @@
+"""Views: kept clips joined with where they came from, and cells that no spreadsheet runs."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.transforms import past
+from transforms import commits, records, rows, tables, views
+
+
+def run_row(run_id: str):
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    counts = ("decoded_frames", "source_frames", "source_bytes", "read_bytes", "footage_seconds")
+    words = dict.fromkeys(("config", "versions", "balance"), "{}")
+    return lambda number: records.RunRow(
+        run_id=run_id, job="t", status="done", started=now, ended=now, commit=number, **words, **dict.fromkeys(counts, 0)
+    )
+
+
+def clip(name: str, video: str, start: int, kept: bool) -> dict:
+    row = past.examples(records.ClipRow)[0]
+    return {**row, "clip_id": name, "video_id": video, "cut": "default", "start_pts": start, "end_pts": start + 9, "kept": kept}
+
+
+def caption(name: str, video: str, captioner: str, kind: str, text: str) -> dict:
+    row = past.examples(records.CaptionRow)[0]
+    return {**row, "clip_id": name, "video_id": video, "captioner": captioner, "kind": kind, "text": text}
+
+
+def source(uri: str, video: str) -> dict:
+    return {**past.examples(records.SourceRow)[0], "uri": uri, "video_id": video}
+
+
+def committed(root: str, run_id: str, made: list[tuple[str, dict]]) -> tables.Corpus:
+    """Commit rows as a run would."""
+    corpus = tables.create_corpus(root, 2)
+    base = tables.roll_forward(corpus)
+    bases = tables.bucket_parts(corpus, records.BY_TABLE, base.number)
+    collector, scopes = rows.Collector(2), {}
+    for table, row in made:
+        scope = tuple(row[name] for name in records.BY_TABLE[table].scope)
+        where = (table, rows.bucket_value(table, row), scope)
+        scopes[where] = scopes.get(where, 0) + 1
+    collector.add(made, [(*where, count) for where, count in scopes.items()])
+    parts: dict[tuple[str, int], list[bytes]] = {}
+    for where, part in collector.drain():
+        parts.setdefault(where, []).append(part)
+    staged = [commits.merge_bucket(corpus, run_id, bases, t, b, found) for (t, b), found in parts.items()]
+    assert not [m.problem for m in staged if m.problem]
+    commits.commit(corpus, run_id, base.number, bases, staged, run_row(run_id))
+    return corpus
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> tables.Corpus:
+    root = str(tmp_path_factory.mktemp("views") / "out")
+    committed(
+        root,
+        "first",
+        [
+            ("sources", source("b.mp4", "v1")),
+            ("sources", source("a.mp4", "v1")),
+            ("sources", source("c.mp4", "v2")),
+            ("clips", clip("k1", "v1", 0, True)),
+            ("clips", clip("k2", "v1", 10, False)),
+            ("clips", clip("k3", "v2", 0, True)),
+            ("captions", caption("k1", "v1", "zed", "short", "from zed")),
+            ("captions", caption("k1", "v1", "attributes", "short", "from attributes")),
+            ("captions", caption("k1", "v1", "aaa", "dense", "a dense one")),
+        ],
+    )
+    return committed(root, "second", [("clips", clip("k4", "v2", 0, False))])
+
+
+def test_training_is_kept_clips_with_their_first_source_and_first_short_caption(corpus):
+    table = views.training(corpus, 1)
+    assert table.column_names == [*records.schema(records.ClipRow).names, "uri", "caption"]
+    found = {r["clip_id"]: (r["uri"], r["caption"]) for r in table.to_pylist()}
+    assert found == {"k1": ("a.mp4", "from attributes"), "k3": ("c.mp4", None)}
+
+
+def test_a_view_is_as_of_its_snapshot(corpus):
+    assert views.training(corpus).column("clip_id").to_pylist() == ["k1"]
+    assert sorted(views.training(corpus, 1).column("clip_id").to_pylist()) == ["k1", "k3"]
+
+
+def test_every_view_says_what_it_holds():
+    assert set(views.VIEW_DOCS) == set(views.VIEWS)
+
+
+def test_nested_columns_become_json_and_others_stay(corpus):
+    table = tables.read(corpus, "clips", 1)
+    flat = views.flat(table)
+    assert not any(pa.types.is_nested(f.type) for f in flat.schema)
+    for name in flat.column_names:
+        before, after = table.column(name).to_pylist(maps_as_pydicts="strict"), flat.column(name).to_pylist()
+        if pa.types.is_nested(table.schema.field(name).type):
+            after = [json.loads(text) for text in after]
+        assert after == before, name
+    empty = pa.table({"m": pa.array([None, []], pa.map_(pa.string(), pa.int64()))})
+    assert views.flat(empty).column("m").to_pylist() == [None, "{}"]
+
+
+RISKY = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def plain(cell: str | None) -> str | None:
+    """What the docs tell a reader: an apostrophe before one of these signs, or before more apostrophes and one, goes."""
+    behind = (cell or "").lstrip("'")
+    return cell[1:] if cell and cell.startswith("'") and behind.startswith(RISKY) else cell
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+49 30", "'+49 30"),
+        ("-3", "'-3"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1", "'\t=1"),
+        ("\r=1", "'\r=1"),
+        ("\n=1", "'\n=1"),
+        ("'=1", "''=1"),
+        ("a=b", "a=b"),
+        ("a\n=b", "a\n=b"),
+        ("'quoted'", "'quoted'"),
+        ("", ""),
+        (None, None),
+    ],
+)
+def test_what_a_spreadsheet_would_run_is_escaped_and_all_else_left(text, cell):
+    table = pa.table({"t": pa.array([text], pa.string()), "n": pa.array([-1.5])})
+    made = views.escaped(table)
+    assert made.column("t").to_pylist() == [cell]
+    assert made.column("n").to_pylist() == [-1.5], "numbers are no formulas"
+    assert plain(cell) == text
+
+
+@given(st.lists(st.text(st.sampled_from("=+-@\t'ab,\"é"), max_size=5), min_size=1))
+def test_every_text_comes_back_from_csv(texts):
+    out = io.BytesIO()
+    pa_csv.write_csv(views.escaped(pa.table({"t": pa.array(texts, pa.string()), "n": range(len(texts))})), out)
+    options = pa_csv.ConvertOptions(column_types={"t": pa.string()}, strings_can_be_null=False)
+    back = pa_csv.read_csv(io.BytesIO(out.getvalue()), convert_options=options).column("t").to_pylist()
+    assert not any(cell.startswith(RISKY) for cell in back)
+    assert [plain(cell) for cell in back] == texts
