@@ -72,7 +72,8 @@ def memory(pid: int) -> tuple[int, bool]:
     except OSError:
         pass
     try:
-        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE"), False
+        size = int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return size, size == 0  # a process that is ending has no memory, and says nothing about it
     except (OSError, ValueError, IndexError):
         return 0, True
 

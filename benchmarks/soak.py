@@ -153,6 +153,11 @@ def draw(found: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join([head, '<rect width="100%" height="100%" fill="white"/>', *parts, "</svg>", ""])
 
 
+def _save(path: Path, found: Sequence[Mapping[str, Any]]) -> None:
+    path.write_text("[\n" + ",\n".join(json.dumps(one, separators=(",", ":")) for one in found) + "\n]\n")
+    path.with_suffix(".svg").write_text(draw(found))
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run, print the table, and say whether the claim holds: 0 when it does."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -168,14 +173,12 @@ def main(argv: list[str] | None = None) -> int:
         place = Path(tempfile.mkdtemp(prefix="rushes-soak-", dir=asked.folder))
         try:
             one = run(sources, place)
+            print(json.dumps({k: v for k, v in one.items() if k != "samples"}), flush=True)
+            by_size[sources] = one
+            if asked.save:
+                _save(asked.save, [by_size[size] for size in sorted(by_size)])
         finally:
             shutil.rmtree(place, ignore_errors=True)
-        print(json.dumps({k: v for k, v in one.items() if k != "samples"}), flush=True)
-        by_size[sources] = one
-        if asked.save:
-            kept = [by_size[size] for size in sorted(by_size)]
-            asked.save.write_text("[\n" + ",\n".join(json.dumps(k, separators=(",", ":")) for k in kept) + "\n]\n")
-            asked.save.with_suffix(".svg").write_text(draw(kept))
     found = [by_size[size] for size in sorted(by_size)]
     print("\n" + table(found))
     lost = [

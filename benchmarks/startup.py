@@ -87,7 +87,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--children", type=int, default=core_count(), help="children at a time [one a core]")
     asked = parser.parse_args(argv)
-    start()  # brings the libraries into the page cache, as the parent's own imports have done before a job's first child
+    start()  # brings the libraries into the page cache, as the parent has done before a job's first child
     measured = [start() for _ in range(_STARTS)]
     once, waited = (statistics.median(column) for column in zip(*measured, strict=True))
     starts = asked.children * math.ceil(FILES / asked.children / asked.recycle)

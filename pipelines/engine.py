@@ -27,12 +27,13 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import PCollection
 from rich.console import Console
+from rich.text import Text
 
 from pipelines import display, report
 from pipelines.config import Config
 from pipelines.writing import BalanceError, RunPlan, WriteTables, plan_run
 from transforms import pool, progress, storage, tables
-from transforms.failures import ElementError
+from transforms.failures import ElementError, short_traceback
 from transforms.settings import ConfigError
 
 DONE, FAILED, USAGE, WITH_FAILURES, INTERRUPTED = 0, 1, 2, 3, 130
@@ -122,17 +123,20 @@ def run_job(
         if dry:
             return _dry_run(pipeline, runner, console)
         storage.write_bytes(corpus.uri("runs", plan.run_id, "config.json"), json.dumps(plan.config, indent=1).encode())
+        if "RUSHES_LOG" not in os.environ:
+            # Beam logs what a worker raised with its whole traceback; `_explain` says it in a line.
+            logging.getLogger("apache_beam.runners").setLevel(logging.CRITICAL)
         worker = _Worker(pipeline)
         try:
             with _interruptible():
                 display.watch(worker, listener, console, f"{job} {plan.run_id}")
         except KeyboardInterrupt:
             pool.kill_all()
-            console.print(
-                "\n[bold]Stopped.[/bold] Nothing of this run was committed;"
-                " every source that was finished is in the store."
+            _tell(
+                console,
+                "\nStopped.",
+                "Nothing of this run was committed; every source that was finished is in the store."
                 f"\nTo go on from there: {command or 'run the same command again'}",
-                highlight=False,
             )
             # The pipeline's thread may be anywhere; what it holds dies with the process.
             shutil.rmtree(tempfile.gettempdir(), ignore_errors=True)
@@ -220,25 +224,29 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         current = current.__cause__ or current.__context__
 
 
+def _tell(console: Console, mark: str, text: str) -> None:
+    """Print in whole lines and as it is: paths and commands are there to be copied."""
+    console.print(Text.assemble((mark, "bold"), " " if mark else "", text), soft_wrap=True)
+
+
 def _explain(error: BaseException, console: Console) -> int:
     """Say what stopped a job, and what to do. Beam wraps errors of workers in text, so the text is looked at too."""
     for cause in _causes(error):
         if isinstance(cause, (BalanceError, ConfigError)):
-            console.print(f"[bold red]Failed:[/bold red] {cause}", highlight=False)
+            _tell(console, "Failed:", str(cause))
             return FAILED
         if isinstance(cause, ElementError):
-            console.print(f"[bold red]Failed:[/bold red] {cause.message}", highlight=False)
+            _tell(console, "Failed:", cause.message)
             break
         if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
-            console.print(
-                f"[bold red]Failed:[/bold red] no space left for {cause.filename or 'the output or temporary files'}",
-                highlight=False,
-            )
+            _tell(console, "Failed:", f"no space left for {cause.filename or 'the output or temporary files'}")
             break
     else:
-        console.print(f"Failed: {error}", highlight=False, markup=False)
-    console.print(
-        "Nothing half was committed, and what was finished is in the store: run the same command again to go on."
+        _tell(console, "Failed:", f"{error}\n{short_traceback(error)}")
+    _tell(
+        console,
+        "",
+        "Nothing half was committed, and what was finished is in the store: run the same command again to go on.",
     )
     return FAILED
 

@@ -36,7 +36,7 @@ usage: rushes COMMAND [options]
   rushes show OUT clips
 """
 
-USAGE_ERROR = 2
+USAGE_ERROR, INTERRUPTED = 2, 130
 
 
 def guarded(run: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
@@ -70,8 +70,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words[0] not in COMMANDS:
         print(f"rushes: no command {words[0]!r}; there are {', '.join(COMMANDS)}", file=sys.stderr)
         return USAGE_ERROR
-    module = importlib.import_module(COMMANDS[words[0]][0])
-    return guarded(module.run, words[1:])
+    try:
+        module = importlib.import_module(COMMANDS[words[0]][0])
+        return guarded(module.run, words[1:])
+    except KeyboardInterrupt:
+        print("\nrushes: stopped; run the same command again to go on", file=sys.stderr)
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ def balance(tally: Mapping[str, int], summaries: Mapping[str, Sequence[Mapping[s
                 {},
             )
         )
-    elif by_step.get("sources") or rows.get("videos"):
+    elif "videos.in" in tally:
         steps.append(
             Step("videos", tally.get("videos.in", 0), tally.get("videos.out", 0), {}, 0, by_step.get("sources", {}))
         )

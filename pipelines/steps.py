@@ -31,6 +31,10 @@ from transforms.rows import Collector
 from transforms.store import Store
 
 ROWS, TALLY = "rows", "tally"
+
+SOURCE_TASK = "pipelines.work:curate_source"
+"""The task of a source, as a child process finds it."""
+
 _LOOKUP_THREADS = 16
 
 
@@ -93,6 +97,7 @@ class ListSources(_Gathering):
 
     def process(self, element: str) -> Iterator[Any]:
         """Expand one input."""
+        self._counts.update({"list.in": 0, "sources.in": 0})  # a run over nothing has its lines in the balance too
         for found in sources.expand([element], self._config.listing, self._config.storage, [self._plan.root]):
             self._counts["list.in"] += 1
             if isinstance(found, sources.SourceRef):
@@ -248,7 +253,7 @@ class _SourceTask:
     def __call__(self, element: Known) -> tuple[str, dict[str, Any], str]:
         ref, video_id = element
         arguments = {"job": self.job, "ref": ref, "video_id": video_id, "config": self.config, "root": self.root}
-        return "pipelines.work:curate_source", arguments, storage.redact(ref["uri"])
+        return SOURCE_TASK, arguments, storage.redact(ref["uri"])
 
 
 def recut_videos(

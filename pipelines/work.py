@@ -92,8 +92,9 @@ def rows_key(job: str, measured: str, heard: str, config: Config) -> str:
     return store_key("rows", RECIPE, [measured, heard, job], chosen)
 
 
+@functools.lru_cache(4)
 def captioners(config: Config) -> list[Captioner]:
-    """The configured captioners."""
+    """The configured captioners, loaded once a child."""
     return [load_captioner(name) for name in config.captions.captioners]
 
 

@@ -22,7 +22,7 @@ CLASSES: Final[dict[str, str]] = {
     "damaged": "The container or the stream is broken so far that nothing can be decoded: fetch it again or mend it.",
     "timed_out": "The work took longer than its limit: raise --time-limit if the source is sound.",
     "crashed": "The decoder died: the source is unsafe to decode with this build.",
-    "out_of_memory": "The work went over its memory limit: raise --memory-limit if the source is sound.",
+    "out_of_memory": "The work went over its memory limit: raise --memory-limit-mb if the source is sound.",
     "changed": "The source changed while it was read: run again when it is complete.",
     "storage": "Reading or writing the store failed after retries: check space and permissions.",
     "internal": "A fault of this program: please report it with the traceback.",

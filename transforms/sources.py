@@ -31,8 +31,9 @@ from transforms.lists import LISTS, Row, rows
 from transforms.settings import ConfigError, setting
 
 MEDIA_EXTENSIONS: Final = (
-    "3g2", "3gp", "aac", "avi", "dv", "f4v", "flac", "flv", "m2ts", "m2v", "m4a", "m4v", "mkv", "mov", "mp3", "mp4",
-    "mpeg", "mpg", "mts", "mxf", "oga", "ogg", "ogv", "opus", "ts", "vob", "wav", "webm", "wma", "wmv",
+    "264", "265", "3g2", "3gp", "aac", "avi", "dv", "f4v", "flac", "flv", "h264", "h265", "hevc", "ivf", "m2ts", "m2v",
+    "m4a", "m4v", "mkv", "mov", "mp3", "mp4", "mpeg", "mpg", "mts", "mxf", "oga", "ogg", "ogv", "opus", "ts", "vob",
+    "wav", "webm", "wma", "wmv",
 )  # fmt: skip
 
 

@@ -174,7 +174,9 @@ def delta(corpus: Corpus, name: str, number: int | None = None) -> DeltaTable:
 
 def dataset(corpus: Corpus, name: str, number: int | None = None) -> ds.Dataset:
     """A table as of a snapshot, as an Arrow dataset: columns and filters are pushed down into the Parquet parts."""
-    found: ds.Dataset = delta(corpus, name, number).to_pyarrow_dataset()
+    # With today's schema: a column that the snapshot's version of the table lacks is null in it.
+    schema = _delta_schema(records.schema(records.BY_TABLE[name])) if name in records.BY_TABLE else None
+    found: ds.Dataset = delta(corpus, name, number).to_pyarrow_dataset(schema=schema)
     return found
 
 

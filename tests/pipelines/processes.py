@@ -70,8 +70,8 @@ class Rushes:
 
     @property
     def output(self) -> str:
-        """What it has printed, lines joined by single spaces."""
-        return " ".join(self._log.read_text(errors="replace").split())
+        """What it has printed."""
+        return self._log.read_text(errors="replace")
 
     @property
     def children(self) -> list[psutil.Process]:

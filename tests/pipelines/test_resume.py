@@ -91,6 +91,7 @@ def many(folder: Path, copies: int = 3) -> Path:
 @pytest.mark.slow
 def test_ten_kills_at_random_moments_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
     footage, chance = many(tmp_path), random.Random(20260722)
+    Rushes(["--version"], tmp_path / "first").wait()  # the server's own imports are no part of a run
     command = functools.partial(corpora.command, footage)
     undisturbed = Rushes(["curate", *command(tmp_path / "undisturbed", *KEPT)], tmp_path / "first")
     start = time.monotonic()
@@ -122,6 +123,7 @@ def test_ten_kills_at_random_moments_lose_nothing_and_repeat_nothing(tmp_path: P
                 killed_with_work_done += bool(after)
             else:
                 assert code == WITH_FAILURES, run.output
+                assert run.leftovers() == [], "temporary files of the killed runs are still there"
                 unfinished = sum(after[video].frames for video in after.keys() - before.keys())
                 assert corpora.report(out)["decoded_frames"] == unfinished
                 assert sum(one.frames for one in after.values()) == frames_of(expected)
@@ -129,27 +131,6 @@ def test_ten_kills_at_random_moments_lose_nothing_and_repeat_nothing(tmp_path: P
             before = after
     assert children_seen, "no kill met a child at work: the check for orphans has seen nothing"
     assert killed_with_work_done >= 3, "hardly a kill came after something was finished"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("stage", ["store/measure/*/*.json", "store/rows/*/*.json", "commits/pending/*/*", "commits/*.json"])
-def test_a_run_killed_as_soon_as_a_stage_has_left_something_is_gone_on_with(stage: str, tmp_path: Path) -> None:
-    footage, out = corpora.tiny_corpus(tmp_path), tmp_path / "out"
-    arguments = ["curate", *corpora.command(footage, out, *KEPT)]
-    run = Rushes(arguments, tmp_path)
-    with ended(run):
-        assert until(lambda: next(out.glob(stage), None) or not run.running)
-        run.signal(signal.SIGKILL)
-        assert run.wait() == -signal.SIGKILL, "it ended before it could be killed"
-    before = measured(out)
-    assert before
-    code, report = corpora.curate(footage, out, *KEPT)
-    assert code == WITH_FAILURES
-    after = measured(out)
-    assert before.items() <= after.items()
-    assert report["decoded_frames"] == sum(after[video].frames for video in after.keys() - before.keys())
-    assert corpora.curate(footage, tmp_path / "undisturbed", *KEPT)[0] == WITH_FAILURES
-    assert distinct(corpora.rows(out)) == distinct(corpora.rows(tmp_path / "undisturbed"))
 
 
 class Done(NamedTuple):
@@ -186,6 +167,34 @@ def done(curated: tuple[Path, Path, dict[str, Any]], tmp_path: Path) -> Iterator
     yield Done(footage, copy, corpora.rows(copy))
     shutil.rmtree(footage, ignore_errors=True)
     shutil.copytree(kept, footage)
+
+
+STAGES = {
+    "a measure is finished": "store/measure/*/*.json",
+    "rows are made": "store/rows/*/*.json",
+    "rows wait for the commit": "commits/pending/*/*",
+    "the commit is made": "commits/*.json",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_run_killed_as_soon_as(stage: str, curated: tuple[Path, Path, dict[str, Any]], tmp_path: Path) -> None:
+    footage, undisturbed, _ = curated
+    out = tmp_path / "out"
+    run = Rushes(["curate", *corpora.command(footage, out, *KEPT)], tmp_path)
+    with ended(run):
+        assert until(lambda: next(out.glob(STAGES[stage]), None) or not run.running)
+        run.signal(signal.SIGKILL)
+        assert run.wait() == -signal.SIGKILL, "it ended before it could be killed"
+    before = measured(out)
+    assert before
+    code, report = corpora.curate(footage, out, *KEPT)
+    assert code == WITH_FAILURES
+    after = measured(out)
+    assert before.items() <= after.items()
+    assert report["decoded_frames"] == sum(after[video].frames for video in after.keys() - before.keys())
+    assert distinct(corpora.rows(out)) == distinct(corpora.rows(undisturbed))
 
 
 def changes(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -344,14 +353,14 @@ def recut(out: Path, *options: str) -> tuple[int, dict[str, Any]]:
 
 def test_scenes_are_cut_again_without_any_source(done: Done) -> None:
     with away(done.footage):
-        code, report = recut(done.out, "--min-gap-seconds", "1.3")
+        code, report = recut(done.out, "--merge-seconds", "0.5")
     assert code == 0
     assert (report["decoded_frames"], report["read_bytes"]) == (0, 0)
     assert report["balance"]["videos"]["in"] == corpora.VIDEOS
     rows = corpora.rows(done.out)
     assert [rows[name] for name in ("sources", "videos")] == [done.rows[name] for name in ("sources", "videos")]
     gone, new = changes(done.rows["clips"], rows["clips"])
-    assert 0 < len(new) < len(gone), "a longer gap gives fewer clips"
+    assert 0 < len(new) < len(gone), "joining the shortest scene gives fewer clips"
     code, _ = recut(done.out)
     assert code == 0
     assert corpora.rows(done.out)["clips"] == done.rows["clips"], "the old settings did not bring the old clips back"
@@ -360,7 +369,7 @@ def test_scenes_are_cut_again_without_any_source(done: Done) -> None:
 def test_a_second_cut_stays_beside_the_first_and_captions_of_equal_spans_survive(done: Done) -> None:
     assert done.rows["captions"]
     with away(done.footage):
-        code, _ = recut(done.out, "--cut", "coarse", "--min-gap-seconds", "1.3")
+        code, _ = recut(done.out, "--cut", "coarse", "--merge-seconds", "0.5")
     assert code == 0
     rows = corpora.rows(done.out)
     first, coarse = ([row for row in rows["clips"] if row["cut"] == name] for name in ("default", "coarse"))

@@ -75,7 +75,9 @@ def assert_empty_run(code: int, out: Path) -> None:
     assert not any(corpora.rows(out).values())
     (run,) = corpora.runs(out)
     assert run["status"] == "done"
-    for step, line in corpora.report(out)["balance"].items():
+    balance = corpora.report(out)["balance"]
+    assert {"list", "sources", "videos"} <= balance.keys()
+    for step, line in balance.items():
         assert (line["in"], line["kept"], line["dropped_total"], line["failed"]) == (0, 0, 0, {}), step
 
 
@@ -251,7 +253,7 @@ class DryRun:
         run = beam.Pipeline.run
 
         def keep(pipeline: beam.Pipeline, *given: Any, **named: Any) -> Any:
-            result = run(pipeline, *given, **named)
+            result: Any = run(pipeline, *given, **named)
             self._look(result.job.proto_pipeline.components)
             return result
 

@@ -28,8 +28,15 @@ def fields(schema: pa.Schema) -> list[str]:
     found = []
     for field in schema:
         unit = (field.metadata or {}).get(b"unit", b"").decode()
-        found.append(f"{field.name}: {field.type}{'' if field.nullable else ' not null'} [{unit}]")
+        found.append(f"{field.name}: {_spelt(field.type)}{'' if field.nullable else ' not null'} [{unit}]")
     return found
+
+
+def _spelt(kind: pa.DataType) -> str:
+    # Parquet, Arrow and Delta name the inner fields of lists and maps differently; that is no difference.
+    if pa.types.is_map(kind):
+        return f"map<{_spelt(kind.key_type)}, {_spelt(kind.item_type)}>"
+    return f"list<{_spelt(kind.value_type)}>" if pa.types.is_list(kind) else str(kind)
 
 
 def digest(schema: pa.Schema) -> str:

@@ -1,0 +1,29 @@
+"""One curated output for all tests that only read it or work on a copy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipelines import scenes
+from tests.pipelines import corpora
+from transforms import pool
+
+
+@pytest.fixture(scope="session")
+def curated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny corpus with two snapshots: 1 keeps clips from a second on, 2 is cut again and keeps longer ones only.
+
+    Its footage lies beside it in `footage`. It is not to be changed: copy it.
+    """
+    folder = tmp_path_factory.mktemp("curated")
+    footage, out = corpora.tiny_corpus(folder), folder / "out"
+    kept = ("--min-side", "64", "--min-seconds")
+    code, told = corpora.curate(footage, out, *kept, "1")
+    assert (code, told["status"]) == (3, "failures"), told
+    try:
+        assert scenes.run(["--output", str(out), "--children", "2", *kept, "1.45"]) == 0
+    finally:
+        pool.kill_all()
+    return out
