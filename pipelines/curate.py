@@ -72,7 +72,8 @@ def run(argv: Sequence[str], job: str = "curate") -> int:
     settled, words = options.settle(arguments, groups)
     if not words.inputs:
         raise ConfigError("no INPUT given: name a file, a folder, a glob or a list")
-    sources.check_inputs(words.inputs, settled.listing, settled.storage)
+    if not options.is_dry(beam_args):
+        sources.check_inputs(words.inputs, settled.listing, settled.storage)
     return engine.run_job(
         job,
         words.output,

@@ -169,11 +169,12 @@ def summary(body: Mapping[str, Any], root: str, console: Console) -> None:
         grid.add_row(name, Text(text))
     console.print(grid)
     if body["message"]:
-        console.print(f"[bold red]Refused:[/bold red] {body['message']}", highlight=False)
+        console.print(Text.assemble(("Refused:", "bold red"), " ", body["message"]), soft_wrap=True)
     failed = sum(sum(s["failed"].values()) for s in body["balance"].values())
     if failed:
         console.print(
             f"{failed} failures are in the table `failures`: rushes show {root} failures",
             highlight=False,
+            markup=False,
             soft_wrap=True,
         )

@@ -29,7 +29,7 @@ from apache_beam.pvalue import PCollection
 from rich.console import Console
 from rich.text import Text
 
-from pipelines import display, report
+from pipelines import display, options, report
 from pipelines.config import Config
 from pipelines.writing import BalanceError, RunPlan, WriteTables, plan_run
 from transforms import pool, progress, storage, tables
@@ -76,6 +76,19 @@ def beam_options(runner: str, extra: Sequence[str], job: str) -> PipelineOptions
     return PipelineOptions(words)
 
 
+def _pipeline(settings: PipelineOptions) -> beam.Pipeline:
+    """A pipeline without steps, its options checked by Beam and its runner.
+
+    Raises:
+        ConfigError: An option does not do, or the runner is not installed.
+    """
+    try:
+        return beam.Pipeline(options=settings)
+    except (ImportError, ValueError) as error:
+        text = " ".join(str(error).removeprefix("Pipeline has validations errors:").split())
+        raise ConfigError(f"--runner {settings.get_all_options()['runner']}: {text}") from error
+
+
 def run_job(
     job: str,
     root: str,
@@ -99,12 +112,13 @@ def run_job(
     Returns:
         The exit code.
     """
-    dry = any(w.split("=")[0] == "--dry_run" and not w.lower().endswith("=false") for w in beam_args)
+    dry = options.is_dry(beam_args)
     console = Console(stderr=True)
     settings = config.run
     on_this_machine = runner in (LOCAL, "FnApiRunner", "BundleBasedDirectRunner")
     with contextlib.ExitStack() as stack:
         stack.enter_context(_scratch())
+        pipeline = _pipeline(beam_options(runner, beam_args, job))
         listener = stack.enter_context(progress.Listener()) if on_this_machine else None
         corpus = tables.Corpus(root, settings.buckets) if dry else tables.create_corpus(root, settings.buckets)
         plan = plan_run(
@@ -118,7 +132,6 @@ def run_job(
             least_failures=settings.least_failures,
             progress=listener.address if listener else None,
         )
-        pipeline = beam.Pipeline(options=beam_options(runner, beam_args, job))
         graph(pipeline, plan) | "Write" >> WriteTables(plan)
         if dry:
             return _dry_run(pipeline, runner, console)

@@ -95,10 +95,12 @@ def find_waste(corpus: tables.Corpus, before: datetime) -> Iterator[Waste]:
     hours = max((datetime.now(UTC) - before).total_seconds() / 3600, 0.0)
     for record in records.RECORDS:
         # A replaced part ages from when it was replaced, an orphan from when it was written: Delta knows both.
-        table = tables.delta(corpus, record.table)
+        # It goes on naming those that are gone, and the listing has what is there.
+        table, folder = tables.delta(corpus, record.table), corpus.table_uri(record.table)
+        there = {stat.uri[len(folder) :].strip("/"): stat for stat in storage.find(folder)}
         for path in table.vacuum(math.floor(hours), dry_run=True, enforce_retention_duration=False, full=True):
-            uri = storage.join(corpus.table_uri(record.table), *path.split("/"))
-            yield Waste("part", uri, storage.stat(uri).size or 0)
+            if path in there:
+                yield Waste("part", there[path].uri, there[path].size or 0)
     for stat in storage.find(corpus.uri("commits", "pending")):
         if _old(stat, before):
             yield Waste("pending", stat.uri, stat.size or 0)

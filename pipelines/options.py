@@ -156,6 +156,9 @@ def split_beam(argv: Sequence[str], own: argparse.ArgumentParser) -> tuple[list[
     Raises:
         ConfigError: An option that neither knows.
     """
+    # Beam's flag wants a value that nobody would think of giving.
+    following = [*argv[1:], "--"]
+    argv = [f"{w}=True" if w == "--dry_run" and n.startswith("--") else w for w, n in zip(argv, following, strict=True)]
     parser = _beam_parser()
     mine = {word for action in own._actions for word in action.option_strings}
     for action in list(parser._actions):
@@ -177,6 +180,11 @@ def split_beam(argv: Sequence[str], own: argparse.ArgumentParser) -> tuple[list[
                 f"unknown option {word.split('=')[0]}" + (f"; did you mean {near[0]}?" if near else "; see --help")
             )
     return rest, beam
+
+
+def is_dry(beam_args: Sequence[str]) -> bool:
+    """Whether Beam's options ask for the graph alone: built and translated, nothing launched, read or written."""
+    return any(w.split("=")[0] == "--dry_run" and not w.lower().endswith("=false") for w in beam_args)
 
 
 def runner_name(name: str) -> str:

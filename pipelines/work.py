@@ -159,7 +159,7 @@ def curate_source(
     else:
         facts = _facts_in_store(store, video_id, settled) if video_id else None
         if facts is None:
-            facts, video_id = _read_source(source, settled, store, tally)
+            facts, video_id, source = _read_source(source, settled, store, tally)
         else:
             tally.counts["measure.reused"] += 1
         assert video_id is not None
@@ -219,16 +219,27 @@ def _facts_in_store(store: Store, video_id: str, config: Config) -> dict[str, An
     return {**measured["facts"], **heard["facts"]} if heard else None
 
 
-def _read_source(source: SourceRef, config: Config, store: Store, tally: _Tally) -> tuple[dict[str, Any], str]:
-    """Stage, probe, measure and hear a source; its facts are in the store afterwards."""
+def _as_read(source: SourceRef, found: storage.Stat) -> SourceRef:
+    """The source as it was when it was read, where that is not what was listed: another file may be there now."""
+    said = ((source.size, found.size), (source.etag, found.etag), (source.modified, found.modified))
+    if all(None in pair or pair[0] == pair[1] for pair in said):
+        return source
+    return dataclasses.replace(source, size=found.size, etag=found.etag, modified=found.modified)
+
+
+def _read_source(
+    source: SourceRef, config: Config, store: Store, tally: _Tally
+) -> tuple[dict[str, Any], str, SourceRef]:
+    """Stage, probe, measure and hear a source, whose facts are in the store then; the source is as it was read."""
     with tempfile.TemporaryDirectory(prefix="rushes-") as scratch:
         phase("read")
         storage.guard(source.uri, config.storage)
         with tally.timed("read"), storage.stage(source.uri, scratch, config.storage) as staged:
             if staged.remote:
                 tally.counts["read_bytes"] += staged.size
+            source = _as_read(source, staged.stat)
             try:
-                return _measure_file(staged, source, scratch, config, store, tally)
+                return *_measure_file(staged, source, scratch, config, store, tally), source
             except ElementError as error:
                 if error.error_class in LASTING:
                     refusal = {"error_class": error.error_class, "message": error.message, "step": tally.step}

@@ -31,6 +31,8 @@ _ONE_THREAD: Final = {
 
 @dataclasses.dataclass(eq=False)
 class Task:
+    """A task as its child is told it, what messages call it, and where its result goes."""
+
     message: bytes
     label: str
     future: Future[Any]

@@ -1,7 +1,7 @@
 """`rushes` as processes of their own: started quickly, watched from outside, killed, and looked for afterwards.
 
-Each is forked from a server that has done the imports, so that a moment after the start is a moment of the work and not of
-Python's start. Everything it writes goes to a log, and its temporary files to a folder of its own.
+Each is forked from a server that has done the imports, so that a moment after the start is a moment of the work and
+not of Python's start. Everything it writes goes to a log, and its temporary files to a folder of its own.
 """
 
 from __future__ import annotations
@@ -22,13 +22,16 @@ _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload(["pytest", "deltalake", "pipelines.main", "pipelines.curate", "pipelines.scenes"])
 
 
-def _rushes(arguments: list[str], temp: str, log: str) -> None:
+def _rushes(arguments: list[str], environment: dict[str, str], log: str) -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(file, 1)
     os.dup2(file, 2)
-    os.environ["TMPDIR"], tempfile.tempdir = temp, None
+    # The server has the environment of when it was started.
+    os.environ.clear()
+    os.environ.update(environment)
+    tempfile.tempdir = None
     from pipelines.main import main
 
     sys.exit(main(arguments))
@@ -49,7 +52,7 @@ class Rushes:
         self.temp, self._log = folder / "temp", folder / "log"
         self.temp.mkdir(parents=True, exist_ok=True)
         self._log.write_bytes(b"")
-        task = (list(arguments), str(self.temp), str(self._log))
+        task = (list(arguments), {**os.environ, "TMPDIR": str(self.temp)}, str(self._log))
         self._process: BaseProcess = _server.Process(target=_rushes, args=task)
         self._process.start()
 

@@ -78,7 +78,7 @@ def test_a_decode_that_hangs_or_crashes_or_eats_memory_is_one_failure_and_harms_
         copy(films / corpora.SOUND_CUTS, films / name, number)
     monkeypatch.setattr(steps, "SOURCE_TASK", "tests.badtasks:curate_source")
     out = tmp_path / "out"
-    code, report = corpora.curate(films, out, "--time-limit", "3", "--memory-limit-mb", "700")
+    code, report = corpora.curate(films, out, "--time-limit", "5", "--memory-limit-mb", "700")
     assert code == 3
     found = failures(out)
     for name, error_class in bad.items():

@@ -33,7 +33,9 @@ def test_every_setting_is_explained_and_its_default_is_allowed(group, field):
         assert type(one) in kinds, f"default {one!r} of {hint}"
 
 
-@pytest.mark.parametrize("groups", [curate.GROUPS, curate.INGEST_GROUPS, scenes.GROUPS], ids=["curate", "ingest", "scenes"])
+@pytest.mark.parametrize(
+    "groups", [curate.GROUPS, curate.INGEST_GROUPS, scenes.GROUPS], ids=["curate", "ingest", "scenes"]
+)
 def test_no_two_settings_of_a_job_share_a_name(groups):
     known = config.option_groups(groups)
     assert len(known) == sum(len(dataclasses.fields(config.group_class(g))) for g in groups)
@@ -51,9 +53,11 @@ FLAT = {"min_seconds": 4, "detectors": ["content", "hash"], "max_motion": None, 
 FILES = {
     "flat.yaml": "min_seconds: 4\ndetectors: [content, hash]\nmax_motion: null\nverify: true\n",
     "dashed.yml": "min-seconds: 4\ndetectors: [content, hash]\nmax-motion:\nverify: yes\n",
-    "sections.yaml": "quality:\n  min-seconds: 4\n  max_motion: null\ncut:\n  detectors: [content, hash]\nrun: {verify: true}\n",
+    "sections.yaml": "quality:\n  min-seconds: 4\n  max_motion: null\n"
+    "cut:\n  detectors: [content, hash]\nrun: {verify: true}\n",
     "flat.toml": 'min_seconds = 4\ndetectors = ["content", "hash"]\nmax_motion = "none"\nverify = true\n',
-    "mixed.toml": 'verify = true\n[quality]\nmin-seconds = 4\nmax_motion = "off"\n[cut]\ndetectors = ["content", "hash"]\n',
+    "mixed.toml": 'verify = true\n[quality]\nmin-seconds = 4\nmax_motion = "off"\n'
+    '[cut]\ndetectors = ["content", "hash"]\n',
 }
 
 
@@ -107,7 +111,9 @@ def test_bytes_that_are_no_text_are_refused(home):
 
 
 def test_a_file_names_inputs_output_and_runner_too_and_the_command_line_wins(home):
-    (home / "c.yaml").write_text("inputs: [a, b]\noutput: from-file\nrunner: FnApiRunner\nmin_seconds: 4\nmin_side: 100\n")
+    (home / "c.yaml").write_text(
+        "inputs: [a, b]\noutput: from-file\nrunner: FnApiRunner\nmin_seconds: 4\nmin_side: 100\n"
+    )
 
     def settled(*argv):
         return options.settle(curate.parser().parse_args([*argv, "--config", "c.yaml"]), curate.GROUPS)

@@ -70,7 +70,7 @@ def test_csv_has_the_same_values_as_text(name, curated, tmp_path, capsys):
         back = list(csv.DictReader(file))
     for text, row in zip(back, rows(table), strict=True):
         for column, value in row.items():
-            cell = plain(text[column])
+            cell = plain(text[column]) or ""
             if isinstance(value, (list, dict)):
                 assert json.loads(cell) == value
             elif isinstance(value, bool) or value is None:
@@ -97,7 +97,9 @@ def test_formulas_in_what_others_wrote_are_no_formulas_in_csv(tmp_path):
 def test_an_older_snapshot_and_some_columns_in_their_order(curated, tmp_path, capsys):
     names = ["kept", "clip_id"]
     for number in (1, 2):
-        exported(capsys, curated, "clips", tmp_path / f"{number}.jsonl", "--snapshot", number, "--columns", "kept, clip_id")
+        exported(
+            capsys, curated, "clips", tmp_path / f"{number}.jsonl", "--snapshot", number, "--columns", "kept, clip_id"
+        )
     old, new = (
         [json.loads(line) for line in (tmp_path / f"{number}.jsonl").read_text().splitlines()] for number in (1, 2)
     )

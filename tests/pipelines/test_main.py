@@ -67,8 +67,11 @@ def test_every_help_page_names_every_option_and_ends_well(name, capsys):
     assert "examples:" in page or name not in ("curate", "ingest", "scenes", "show", "export")
 
 
+@pytest.mark.slow
 def test_the_module_and_the_command_are_the_same_job():
-    module = subprocess.run([sys.executable, "-m", "pipelines.curate", "--help"], capture_output=True, text=True, timeout=120)
+    module = subprocess.run(
+        [sys.executable, "-m", "pipelines.curate", "--help"], capture_output=True, text=True, timeout=120
+    )
     command = rushes("curate", "--help")
     assert (module.returncode, command.returncode) == (0, 0)
     assert module.stdout == command.stdout

@@ -1,7 +1,7 @@
 """Resuming: whatever ends a run, the same command goes on, and nothing that was finished is done again.
 
-What was decoded is counted twice over: by the reports of runs that got to write one, and by the store, where measuring a
-video again would replace the files of its result.
+What was decoded is counted twice over: by the reports of runs that got to write one, and by the store, where measuring
+a video again would replace the files of its result.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ class Done(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def curated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str, Any]]:
+def one_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str, Any]]:
     """Footage, output and report of one run, not to be changed."""
     folder = tmp_path_factory.mktemp("curated")
     footage = corpora.tiny_corpus(folder)
@@ -158,9 +158,9 @@ def curated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[
 
 
 @pytest.fixture
-def done(curated: tuple[Path, Path, dict[str, Any]], tmp_path: Path) -> Iterator[Done]:
+def done(one_run: tuple[Path, Path, dict[str, Any]], tmp_path: Path) -> Iterator[Done]:
     """The curated corpus; its sources are put back as they were."""
-    footage, out, _ = curated
+    footage, out, _ = one_run
     kept, copy = tmp_path / "kept", tmp_path / "out"
     shutil.copytree(footage, kept)
     shutil.copytree(out, copy)
@@ -179,8 +179,8 @@ STAGES = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_run_killed_as_soon_as(stage: str, curated: tuple[Path, Path, dict[str, Any]], tmp_path: Path) -> None:
-    footage, undisturbed, _ = curated
+def test_a_run_killed_as_soon_as(stage: str, one_run: tuple[Path, Path, dict[str, Any]], tmp_path: Path) -> None:
+    footage, undisturbed, _ = one_run
     out = tmp_path / "out"
     run = Rushes(["curate", *corpora.command(footage, out, *KEPT)], tmp_path)
     with ended(run):
@@ -197,7 +197,9 @@ def test_a_run_killed_as_soon_as(stage: str, curated: tuple[Path, Path, dict[str
     assert distinct(corpora.rows(out)) == distinct(corpora.rows(undisturbed))
 
 
-def changes(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def changes(
+    before: list[dict[str, Any]], after: list[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Rows that went, and rows that came."""
     return [row for row in before if row not in after], [row for row in after if row not in before]
 
@@ -208,9 +210,9 @@ def sizes(done: Done) -> int:
 
 
 def test_two_uris_with_the_same_bytes_are_one_video_measured_once(
-    curated: tuple[Path, Path, dict[str, Any]],
+    one_run: tuple[Path, Path, dict[str, Any]],
 ) -> None:
-    footage, out, report = curated
+    _, out, report = one_run
     rows = corpora.rows(out)
     assert (len(rows["sources"]), len(rows["videos"])) == (corpora.GOOD, corpora.VIDEOS)
     twins = {row["video_id"] for row in rows["sources"] if Path(row["uri"]).name in ("a_cuts.mp4", "e_copy.mp4")}
@@ -275,7 +277,9 @@ def test_a_touched_file_is_read_and_not_decoded(done: Done) -> None:
     gone, new = changes(done.rows["sources"], rows["sources"])
     assert [row["uri"] for row in gone] == [row["uri"] for row in new] == [str(touched)]
     assert new == [{**gone[0], "modified": new[0]["modified"]}]
-    assert {k: v for k, v in distinct(rows).items() if k != "sources"} == {k: v for k, v in done.rows.items() if k != "sources"}
+    assert {k: v for k, v in distinct(rows).items() if k != "sources"} == {
+        k: v for k, v in done.rows.items() if k != "sources"
+    }
 
 
 def test_a_changed_file_becomes_another_video_beside_the_old_one(done: Done) -> None:

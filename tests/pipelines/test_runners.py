@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import tarfile
 import time
 import uuid
@@ -279,9 +280,9 @@ def test_the_dataflow_graph_is_built_and_its_package_staged_without_a_network(mo
     asked: list[Any] = []
     monkeypatch.setattr("gcsfs.core.GCSFileSystem._request", lambda *given, **_: asked.append(given))
     monkeypatch.chdir(REPOSITORY)
-    dataflow = ["--runner", "DataflowRunner", "--dry_run=True", "--project", "some-project", "--region", "us-central1"]
+    dataflow = ["--runner", "DataflowRunner", "--dry_run", "--project", "some-project", "--region", "us-central1"]
     staging = ["--temp_location", "gs://bucket/tmp", "--setup_file", "./setup.py"]
-    code = main(["curate", "https://media.example/film.mp4", "--output", "gs://bucket/corpus", *dataflow, *staging])
+    code = main(["curate", "gs://bucket/raw", "--output", "gs://bucket/corpus", *dataflow, *staging])
     assert code == 0
     assert not asked, "a dry run asked the bucket"
     ours = ["List", "GroupByShard", "LookUp", "Spread", "Work", "Write/GroupByBucket", "Write/MergeBucket"]
@@ -291,3 +292,25 @@ def test_the_dataflow_graph_is_built_and_its_package_staged_without_a_network(mo
     needed = {"setup.py", "pyproject.toml", "pipelines/work.py", "transforms/child.py", "filters/quality.py"}
     assert needed <= built.package
     assert not [name for name in built.package if name.startswith(("tests/", "benchmarks/", ".venv/"))]
+
+
+def test_what_beam_refuses_of_its_options_is_wrong_usage(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("google.cloud.dataflow_v1beta3", reason="apache-beam[gcp] is not installed")
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    words = ["--runner", "DataflowRunner", "--dry_run", "--project", "My Project", "--temp_location", "gs://bucket/tmp"]
+    assert main(["curate", "gs://bucket/raw", "--output", "gs://bucket/corpus", *words]) == 2
+    said = capsys.readouterr().err
+    assert "rushes: --runner DataflowRunner: Invalid Project ID (My Project)" in said
+    assert "Traceback" not in said
+
+
+def test_a_runner_that_is_not_installed_is_wrong_usage(
+    footage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "apache_beam.runners.dataflow.dataflow_runner", None)
+    words = ["--runner", "DataflowRunner", "--project", "some-project", "--region", "us-central1"]
+    assert main(["curate", *corpora.command(footage, tmp_path / "out"), *words]) == 2
+    assert "apache_beam[gcp]" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

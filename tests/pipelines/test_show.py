@@ -33,7 +33,9 @@ def on_terminal(width: int, *words: object) -> str:
     fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     env = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR")}
     command = [sys.executable, "-m", "pipelines.main", *map(str, words)]
-    child = subprocess.Popen(command, stdin=there, stdout=there, stderr=there, env={**env, "TERM": "xterm"}, close_fds=True)
+    child = subprocess.Popen(
+        command, stdin=there, stdout=there, stderr=there, env={**env, "TERM": "xterm"}, close_fds=True
+    )
     os.close(there)
     told = b""
     while True:
@@ -139,8 +141,8 @@ def test_runs_are_listed_oldest_first_with_their_ids_whole(curated, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("width", [60, 80, 120])
-def test_no_terminal_is_too_narrow_for_an_id_or_a_path(width, curated):
+def test_no_terminal_is_too_narrow_for_an_id_or_a_path(curated):
+    width = 60
     corpus = tables.open_corpus(str(curated))
     clip = tables.read(corpus, "clips").to_pylist()[0]
     shown = on_terminal(width, "show", curated, "clips", "--rows", 1)

@@ -141,7 +141,9 @@ def test_an_older_snapshot_has_the_columns_of_today(root):
     assert "etag" not in [f.name for f in DeltaTable(str(log.parents[1])).schema().fields]
     read = tables.read(corpus, "sources", 1)
     assert read.column_names == records.schema(records.SourceRow).names
-    assert [{**r, "etag": None} for r in read.to_pylist(maps_as_pydicts="strict")] == [{**r, "etag": None} for r in before]
+    assert [{**r, "etag": None} for r in read.to_pylist(maps_as_pydicts="strict")] == [
+        {**r, "etag": None} for r in before
+    ]
 
 
 def broken(name: str, text: str | None):
@@ -156,12 +158,28 @@ def broken(name: str, text: str | None):
     [
         (broken("corpus.json", None), lambda r: tables.open_corpus(r), ["no output of rushes", "corpus.json"]),
         (broken("corpus.json", "{"), lambda r: tables.open_corpus(r), ["corpus.json", "not readable JSON"]),
-        (broken("corpus.json", json.dumps({"format": 99, "buckets": 1})), lambda r: tables.open_corpus(r), ["newer", "99"]),
-        (broken("commits/000001.json", None), lambda r: tables.roll_forward(tables.open_corpus(r)), ["000001", "missing"]),
-        (broken("snapshots/000002.json", "?"), lambda r: uris(tables.open_corpus(r)), ["000002.json", "not a snapshot"]),
+        (
+            broken("corpus.json", json.dumps({"format": 99, "buckets": 1})),
+            lambda r: tables.open_corpus(r),
+            ["newer", "99"],
+        ),
+        (
+            broken("commits/000001.json", None),
+            lambda r: tables.roll_forward(tables.open_corpus(r)),
+            ["000001", "missing"],
+        ),
+        (
+            broken("snapshots/000002.json", "?"),
+            lambda r: uris(tables.open_corpus(r)),
+            ["000002.json", "not a snapshot"],
+        ),
         (lambda r: None, lambda r: uris(tables.open_corpus(r), 7), ["no snapshot 7", "1 to 2"]),
         (lambda r: None, lambda r: tables.delta(tables.open_corpus(r), "clip"), ["no table 'clip'", "clips"]),
-        (broken("commits/000002.json", "{}"), lambda r: tables.read_commit(tables.open_corpus(r), 2), ["000002.json", "corrupt"]),
+        (
+            broken("commits/000002.json", "{}"),
+            lambda r: tables.read_commit(tables.open_corpus(r), 2),
+            ["000002.json", "corrupt"],
+        ),
     ],
     ids=["none", "torn", "newer", "gap", "snapshot", "number", "table", "commit"],
 )
@@ -182,7 +200,7 @@ def test_an_output_that_cannot_be_written_is_refused_by_permission(tmp_path):
 
 def test_an_output_below_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(ConfigError, match="--output .*cannot be written"):
+    with pytest.raises(ConfigError, match=r"--output .*cannot be written"):
         tables.create_corpus(str(tmp_path / "file" / "out"), 2)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import io
 import json
-from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -17,17 +17,21 @@ from transforms import commits, records, rows, tables, views
 
 
 def run_row(run_id: str):
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-    counts = ("decoded_frames", "source_frames", "source_bytes", "read_bytes", "footage_seconds")
-    words = dict.fromkeys(("config", "versions", "balance"), "{}")
-    return lambda number: records.RunRow(
-        run_id=run_id, job="t", status="done", started=now, ended=now, commit=number, **words, **dict.fromkeys(counts, 0)
-    )
+    whole = past.examples(records.RunRow)[0]
+    return lambda number: records.RunRow(**{**whole, "run_id": run_id, "commit": number})
 
 
 def clip(name: str, video: str, start: int, kept: bool) -> dict:
     row = past.examples(records.ClipRow)[0]
-    return {**row, "clip_id": name, "video_id": video, "cut": "default", "start_pts": start, "end_pts": start + 9, "kept": kept}
+    return {
+        **row,
+        "clip_id": name,
+        "video_id": video,
+        "cut": "default",
+        "start_pts": start,
+        "end_pts": start + 9,
+        "kept": kept,
+    }
 
 
 def caption(name: str, video: str, captioner: str, kind: str, text: str) -> dict:
@@ -44,12 +48,12 @@ def committed(root: str, run_id: str, made: list[tuple[str, dict]]) -> tables.Co
     corpus = tables.create_corpus(root, 2)
     base = tables.roll_forward(corpus)
     bases = tables.bucket_parts(corpus, records.BY_TABLE, base.number)
-    collector, scopes = rows.Collector(2), {}
-    for table, row in made:
-        scope = tuple(row[name] for name in records.BY_TABLE[table].scope)
-        where = (table, rows.bucket_value(table, row), scope)
-        scopes[where] = scopes.get(where, 0) + 1
-    collector.add(made, [(*where, count) for where, count in scopes.items()])
+    scopes = collections.Counter(
+        (table, rows.bucket_value(table, row) or "", tuple(row[name] for name in records.BY_TABLE[table].scope))
+        for table, row in made
+    )
+    collector = rows.Collector(2)
+    collector.add(made, [(*scope, count) for scope, count in scopes.items()])
     parts: dict[tuple[str, int], list[bytes]] = {}
     for where, part in collector.drain():
         parts.setdefault(where, []).append(part)
@@ -113,7 +117,7 @@ RISKY = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def plain(cell: str | None) -> str | None:
-    """What the docs tell a reader: an apostrophe before one of these signs, or before more apostrophes and one, goes."""
+    """A cell as it was: an apostrophe before one of these signs, or before more apostrophes and one, goes."""
     behind = (cell or "").lstrip("'")
     return cell[1:] if cell and cell.startswith("'") and behind.startswith(RISKY) else cell
 

@@ -1,7 +1,8 @@
-"""What earlier versions of the tables looked like: a digest of each record's schema and one small Parquet part a version.
+"""What earlier versions of the tables looked like: a digest of each record's schema and a small Parquet part a version.
 
-A record whose columns change must raise its `version`; then `python -m tests.transforms.past` adds the digest and the part
-of the new version here, and leaves all older ones as they are. Commit both: they stand for every corpus already written.
+A record whose columns change must raise its `version`; then `python -m tests.transforms.past` adds the digest and the
+part of the new version here, and leaves all older ones as they are. Commit both: they stand for every corpus already
+written.
 """
 
 from __future__ import annotations
