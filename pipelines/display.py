@@ -103,7 +103,7 @@ def watch(worker: Running, listener: Listener | None, console: Console, title: s
                 live.update(_live(listener.snapshot, time.monotonic() - start, title))
                 worker.join(_REFRESH_SECONDS)
         return
-    console.print(title, highlight=False)
+    console.print(title, highlight=False, markup=False)
     next_line = start + _LINE_SECONDS
     while worker.is_alive():
         worker.join(_REFRESH_SECONDS)

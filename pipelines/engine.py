@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
 import logging
 import os
@@ -32,7 +33,7 @@ from rich.text import Text
 from pipelines import display, options, report
 from pipelines.config import Config
 from pipelines.writing import BalanceError, RunPlan, WriteTables, plan_run
-from transforms import pool, progress, storage, tables
+from transforms import commits, pool, progress, storage, tables
 from transforms.failures import ElementError, short_traceback
 from transforms.settings import ConfigError
 
@@ -145,32 +146,47 @@ def run_job(
                 display.watch(worker, listener, console, f"{job} {plan.run_id}")
         except KeyboardInterrupt:
             pool.kill_all()
-            _tell(
-                console,
-                "\nStopped.",
-                "Nothing of this run was committed; every source that was finished is in the store."
-                f"\nTo go on from there: {command or 'run the same command again'}",
-            )
+            _tell(console, "\nStopped.", _where_it_stands(corpus, plan, on_this_machine))
+            _tell(console, "", f"To go on from there: {command or 'run the same command again'}")
             # The pipeline's thread may be anywhere; what it holds dies with the process.
             shutil.rmtree(tempfile.gettempdir(), ignore_errors=True)
             sys.stderr.flush()
             os._exit(INTERRUPTED)
+        pool.kill_all()
         if worker.error:
             return _explain(worker.error, console)
         return _finish(corpus, plan, Console())
+
+
+def _where_it_stands(corpus: tables.Corpus, plan: RunPlan, on_this_machine: bool) -> str:
+    """What is true of a run that was stopped from here."""
+    if not on_this_machine:
+        return "The job goes on at its runner: cancel it there."
+    try:
+        number = commits.own_commit(corpus, plan.run_id, plan.base)
+    except (ElementError, ConfigError):
+        number = None
+    if number is None:
+        return "Nothing of this run was committed; every source that was finished is in the store."
+    return f"This run had just committed, as number {number}: nothing is left to do."
 
 
 @contextlib.contextmanager
 def _scratch() -> Iterator[None]:
     """A temporary folder of this run's own for all its processes, so that nothing of a killed child stays behind.
 
-    The folder's name holds the process id: what a killed run left is removed by the next one.
+    The run holds a lock on its folder: what a killed run left is free, and the next one removes it.
     """
     before = os.environ.get("TMPDIR")
     for left in Path(tempfile.gettempdir()).glob("rushes-run-*"):
-        if not Path("/proc", left.name.split("-")[2]).exists() and left.stat().st_uid == os.getuid():
+        with contextlib.suppress(OSError), _locked(left):
             shutil.rmtree(left, ignore_errors=True)
-    folder = tempfile.mkdtemp(prefix=f"rushes-run-{os.getpid()}-")
+    # Named so only once it is locked, or a run that starts at the same moment would remove it.
+    made = tempfile.mkdtemp(prefix="rushes-new-")
+    lock = contextlib.ExitStack()
+    lock.enter_context(_locked(Path(made)))
+    folder = made.replace("rushes-new-", "rushes-run-")
+    os.rename(made, folder)
     try:
         os.environ["TMPDIR"] = tempfile.tempdir = folder
         yield
@@ -180,6 +196,22 @@ def _scratch() -> Iterator[None]:
         if before is not None:
             os.environ["TMPDIR"] = before
         shutil.rmtree(folder, ignore_errors=True)
+        lock.close()
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder.
+
+    Raises:
+        OSError: Another process holds it, or it is not ours to open.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class _Worker(threading.Thread):

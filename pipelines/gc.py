@@ -115,8 +115,7 @@ def _store_waste(corpus: tables.Corpus, before: datetime) -> Iterator[Waste]:
     for step, column in (("measure", "measure_uri"), ("audio", "audio_uri")):
         keys[step] = {v[column].split("/")[3] for v in videos if v[column]}
         silent[step] = {v["video_id"] for v in videos if not v[column]}
-    # What is found has normalised uris: a relative root must be cut off as such, or nothing would be referred to.
-    root = storage.normalise(store.uri("store"))
+    root = store.uri("store")
     for stat in storage.find(root):
         step, _, name, *inside = stat.uri[len(root) :].strip("/").split("/")
         key, _, rest = name.partition(".")

@@ -119,6 +119,9 @@ class LookUp(_Gathering):
     def setup(self) -> None:
         self._sender = progress.Sender(self._plan.progress)
 
+    def teardown(self) -> None:
+        self._sender.close()
+
     def process(self, element: tuple[str, Iterable[dict[str, Any]]]) -> Iterator[Any]:
         """Look up one shard."""
         shard, listed = element
@@ -129,11 +132,12 @@ class LookUp(_Gathering):
         self._counts["sources.in"] += len(distinct)
         self._sender.send({"sources_total": len(distinct)})
         videos, refused = self._store.listing("source", shard), self._store.listing("refused", shard)
+        again = self._config.run.retry_failed or self._config.run.verify
         with concurrent.futures.ThreadPoolExecutor(_LOOKUP_THREADS) as threads:
             for ref, known in zip(distinct.values(), threads.map(self._fresh, distinct.values()), strict=True):
                 if isinstance(known, ElementError):
                     self._refuse(ref, known, "read")
-                elif not self._config.run.retry_failed and (key := work.refusal_key(known)) and key in refused:
+                elif not again and (key := work.refusal_key(known)) and key in refused:
                     told = self._store.get("refused", key, "failed") or {}
                     self._refuse(ref, ElementError(told["error_class"], told["message"]), told["step"] or "read")
                     self._counts["failures.reused"] += 1
@@ -175,6 +179,9 @@ class InChildren(_Gathering):
     def setup(self) -> None:
         self._pool: Pool = shared_pool(self._config.pool, ("pipelines.work",), self._plan.progress)
         self._sender = progress.Sender(self._plan.progress)
+
+    def teardown(self) -> None:
+        self._sender.close()
 
     def start_bundle(self) -> None:
         super().start_bundle()

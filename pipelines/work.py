@@ -12,7 +12,6 @@ import fcntl
 import functools
 import io
 import json
-import os
 import tempfile
 import time
 from collections import Counter
@@ -106,10 +105,10 @@ def _settled(text: str) -> Config:
 
 @contextlib.contextmanager
 def _alone(video_id: str) -> Iterator[None]:
-    """Hold a lock on a video among all processes of this machine, so that equal bytes are measured once."""
-    folder = Path(tempfile.gettempdir()) / f"rushes-locks-{os.getuid()}"
+    """Hold a lock on a video among all processes of this run on this machine, so that equal bytes are measured once."""
+    folder = Path(tempfile.gettempdir()) / "locks"
     folder.mkdir(mode=0o700, exist_ok=True)
-    with (folder / f"{video_id[:3]}.lock").open("w") as file:
+    with (folder / f"{video_id}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -274,6 +273,7 @@ def _measure_file(
         stored = store.get("measure", key, video_id)
         if stored:
             facts = stored["facts"]
+            tally.counts["measure.reused"] += 1
         else:
             phase("measure", _limit(config, facts))
             folder = Path(scratch) / "measure"
@@ -304,8 +304,9 @@ def _measure_file(
 
 
 def _limit(config: Config, facts: Mapping[str, Any]) -> float:
-    """Time limit of a pass over a file: the configured one for every 240 packets begun, ten seconds of film."""
-    return float(config.pool.time_limit * (1 + facts.get("packets", 0) / 240))
+    """Time limit of a pass over a file: the configured one, and again for every 240 packets or ten seconds."""
+    tens = max(facts.get("packets", 0) / 240, (facts.get("container_duration") or 0.0) / 10)
+    return float(config.pool.time_limit * (1 + tens))
 
 
 def _frames_seen() -> Any:
@@ -327,6 +328,9 @@ def _hear(
         return {}
     video_id = facts["video_id"]
     key = audio_key(video_id, config)
+    if stored := store.get("audio", key, video_id):
+        tally.counts["audio.reused"] += 1
+        return dict(stored["facts"])
     out, level_file = Path(scratch) / "audio.flac", Path(scratch) / "levels.npy"
     heard: dict[str, Any] = {}
     files = {}

@@ -74,7 +74,11 @@ class DetectSettings:
         0.35, "Share of differing hash bits that `hash` takes for a cut.", low=0, high=1, source=_CLI
     )
     min_gap_seconds: float = setting(
-        0.6, "Shortest time between two cuts, to the nearest frame.", unit="s", low=0, source=_CLI
+        0.6,
+        "Shortest time between two cuts of one detector, to the nearest frame (not of `combined`).",
+        unit="s",
+        low=0,
+        source=_CLI,
     )
     flash_seconds: float = setting(
         0.2,

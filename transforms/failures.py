@@ -13,6 +13,7 @@ CLASSES: Final[dict[str, str]] = {
     "unreachable": "The address does not answer or holds nothing: check the URI, the network and the credentials.",
     "forbidden_address": "A private, loopback or link-local address: if it is yours, add --allow-private-addresses.",
     "unreadable": "The file exists but may not be read: check its permissions.",
+    "too_large": "The source is over the limit that was set: raise --max-source-gb if it is wanted.",
     "empty": "The file has no bytes: fetch it again.",
     "bad_list": "A row of a list names no usable uri: mend the row.",
     "not_media": "No allowed container format recognises the bytes: check that it is media; playlists are refused.",

@@ -32,8 +32,8 @@ def setting(
 
     Args:
         default: The value when nobody says otherwise.
-        doc: One sentence for the help page, without its unit, range or default: those are added from the other
-        arguments. unit: The unit of the value (`s`, `px`, `MB`), empty for a pure number or a word.
+        doc: One sentence for the help page, without unit, range or default: the other arguments add those.
+        unit: The unit of the value (`s`, `px`, `MB`), empty for a pure number or a word.
         low: Smallest allowed value, inclusive.
         high: Largest allowed value, inclusive.
         choices: The words allowed; for a tuple of words, the words allowed in it.

@@ -213,7 +213,7 @@ def stage(
 
     Raises:
         ElementError: As `stat`; `changed` when the object is another one, or another length, at the end; `storage` when
-            the temporary folder has no room; `unreadable` when it is larger than `max_source_gb`.
+            the temporary folder has no room; `too_large` when it is larger than `max_source_gb`.
     """
     uri = clean(uri)
     if not is_remote(uri):
@@ -252,7 +252,7 @@ class _Target:
             raise explain(error, self.folder, "write") from error
         limit = self.settings.max_source_gb
         if limit is not None and self.file.tell() > limit * 1e9:
-            raise ElementError("unreadable", f"more than --max-source-gb {limit:g}")
+            raise ElementError("too_large", f"more than --max-source-gb {limit:g}")
         if self.on_bytes is not None:
             self.on_bytes(len(data))
 
@@ -305,7 +305,7 @@ def _check_size(found: Stat, folder: str | None, settings: StorageSettings, have
     if settings.max_source_gb is not None and found.size > settings.max_source_gb * 1e9:
         size = f"{found.size / 1e9:.3g} GB"
         raise ElementError(
-            "unreadable", f"{redact(found.uri)}: {size}, more than --max-source-gb {settings.max_source_gb:g}"
+            "too_large", f"{redact(found.uri)}: {size}, more than --max-source-gb {settings.max_source_gb:g}"
         )
     if folder is not None and shutil.disk_usage(folder).free < found.size - have:
         size = f"{found.size / 1e6:.0f} MB"

@@ -76,6 +76,7 @@ def create_corpus(root: str, buckets: int) -> Corpus:
     Raises:
         ConfigError: The folder was made by a newer program, or can't be written.
     """
+    root = storage.normalise(root)
     try:
         meta = _corpus_file(root)
         if meta is None:
@@ -100,6 +101,7 @@ def open_corpus(root: str) -> Corpus:
     Raises:
         ConfigError: There is none, or a newer program made it.
     """
+    root = storage.normalise(root)
     meta = _corpus_file(root)
     if meta is None:
         raise ConfigError(f"{storage.redact(root)}: no output of rushes here (corpus.json is missing); check the path")
@@ -187,8 +189,18 @@ def read(
     columns: Sequence[str] | None = None,
     where: ds.Expression | None = None,
 ) -> pa.Table:
-    """Rows of a table as of a snapshot, in memory, sorted by key as far as the columns allow."""
-    table = dataset(corpus, name, number).to_table(columns=list(columns) if columns else None, filter=where)
+    """Rows of a table as of a snapshot, in memory, sorted by key as far as the columns allow.
+
+    Raises:
+        ConfigError: No such table or snapshot, or its parts are gone.
+    """
+    try:
+        table = dataset(corpus, name, number).to_table(columns=list(columns) if columns else None, filter=where)
+    except FileNotFoundError as error:
+        shown = "the latest snapshot" if number is None else f"snapshot {number}"
+        raise ConfigError(
+            f"{name}: {shown} needs a part that is gone; `gc` removes those of older snapshots"
+        ) from error
     keys = [(k, "ascending") for k in records.BY_TABLE[name].key if k in table.column_names]
     return table.sort_by(keys) if keys else table
 
@@ -271,7 +283,8 @@ def snapshot(corpus: Corpus, number: int | None = None) -> Snapshot:
         return Snapshot(chosen, value["run_id"], value["versions"])
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
-            f"{storage.redact(uri)}: not a snapshot ({error}); delete it and run any job to make it again"
+            f"{storage.redact(uri)}: not a snapshot ({error});"
+            " restore it (the latest may be deleted: any job makes it again)"
         ) from error
 
 

@@ -165,8 +165,10 @@ class Watcher:
             self._part(child, kill=self.killed or error is not None)
         tasks = [*self._queue.drain(), *(c.task for c, _ in self._leaving if c.task)]
         for task in tasks:
-            if not task.future.cancel():
-                task.future.set_exception(error or CancelledError())
+            if error is not None and not task.future.cancelled():
+                task.future.set_exception(error)
+            elif not task.future.cancel():
+                task.future.set_exception(CancelledError())
         until = time.monotonic() + 2 * GRACE
         while self._leaving and time.monotonic() < until:
             self._reap()

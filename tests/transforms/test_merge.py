@@ -29,7 +29,9 @@ def uris(folder, parts) -> dict[str, int]:
 )
 def test_merging_is_replacing_by_scope(tmp_path_factory, steps):
     """Any sequence of runs leaves what a dictionary would: a scope without rows deletes, the rest stays."""
-    folder, parts, model = tmp_path_factory.mktemp("t"), (), {}
+    folder = tmp_path_factory.mktemp("t")
+    parts: tuple[merge.Part, ...] = ()
+    model: dict[str, int] = {}
     for step in steps:
         new = [source(u, size=n) for u, n in step.items() if n is not None]
         found = merge.merge(
