@@ -33,7 +33,6 @@ class Footprint:
         at_peak: Bytes of every process at the moment of `peak`, the command's own first.
         exact: Whether every sample was of the proportional set size.
         cpu: Processor seconds of all processes.
-        samples: (seconds since the start, bytes of all processes, bytes of the command's own).
     """
 
     code: int = 0
@@ -44,7 +43,6 @@ class Footprint:
     at_peak: list[int] = field(default_factory=list)
     exact: bool = True
     cpu: float = 0.0
-    samples: list[tuple[float, int, int]] = field(default_factory=list)
 
 
 def below(pid: int) -> Iterator[int]:
@@ -99,7 +97,6 @@ def watch(command: Sequence[str], log: Path) -> Footprint:
                     found.peak, found.at_peak = total, parts
                 found.parent = max(found.parent, parts[0])
                 found.child = max([found.child, *parts[1:]])
-                found.samples.append((began - start, total, parts[0]))
                 time.sleep(max(_EVERY, _SHARE * (time.monotonic() - began)))
         finally:
             if process.poll() is None:
@@ -109,9 +106,3 @@ def watch(command: Sequence[str], log: Path) -> Footprint:
     found.code, found.seconds = process.returncode, time.monotonic() - start
     found.cpu = after.children_user + after.children_system - before.children_user - before.children_system
     return found
-
-
-def thin(samples: Sequence[tuple[float, int, int]], most: int = 200) -> list[tuple[float, int, int]]:
-    """At most so many samples: of equally long runs of them the one with the most memory."""
-    step = max(1, -(-len(samples) // most))
-    return [max(samples[i : i + step], key=lambda s: s[1]) for i in range(0, len(samples), step)]

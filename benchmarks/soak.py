@@ -20,13 +20,14 @@ from typing import Any
 
 from deltalake import DeltaTable
 
-from benchmarks.footprint import thin, watch
+from benchmarks.footprint import watch
 from pipelines.footage import render_tiny
 
 BUDGET = 10.0
 """Most kB (1000 bytes) of memory that one more source may cost."""
 
 _PER_FOLDER = 1000
+_CURVES, _COLOURS = ("peak_mb", "parent_mb"), ("#c0392b", "#2471a3")
 _TABLES = ("sources", "videos", "clips")
 
 
@@ -35,7 +36,7 @@ def run(sources: int, place: Path) -> dict[str, Any]:
 
     Returns:
         `sources`, `rows` by table, `seconds`, `cpu_seconds`, `peak_mb` of all processes, `parent_mb`, `child_mb`,
-        `exact` and `samples` (seconds, MB of all, MB of the parent).
+        and `exact`: every sample was of the proportional set size.
 
     Raises:
         RuntimeError: The job failed.
@@ -59,7 +60,6 @@ def run(sources: int, place: Path) -> dict[str, Any]:
         "parent_mb": round(took.parent / 1e6, 2),
         "child_mb": round(took.child / 1e6, 2),
         "exact": took.exact,
-        "samples": [(round(s, 1), round(a / 1e6, 1), round(p / 1e6, 1)) for s, a, p in thin(took.samples)],
     }
 
 
@@ -101,54 +101,41 @@ def _text(x: float, y: float, words: str, anchor: str = "middle", colour: str = 
 
 
 def draw(found: Sequence[Mapping[str, Any]]) -> str:
-    """An SVG: left, memory against sources beside what the budget allows; right, the largest run over time."""
+    """An SVG of peak memory against sources, beside what the budget allows."""
     largest, smallest = found[-1], found[0]
     allowed: list[float] = [
         smallest["peak_mb"] + (one["sources"] - smallest["sources"]) * BUDGET / 1000 for one in found
     ]
     top: float = max(*allowed, *(one["peak_mb"] for one in found)) * 1.1
-    width, height, left, gap = 360, 240, 60, 70
-
-    def y(megabytes: float) -> float:
-        return 30 + height * (1 - megabytes / top)
-
-    parts = []
-    for origin, title in (
-        (left, "Peak memory, MB, against sources"),
-        (left + width + gap, f"Run of {largest['sources']:,} sources"),
-    ):
-        parts.append(f'<rect x="{origin}" y="30" width="{width}" height="{height}" fill="none" stroke="#bbb"/>')
-        parts.append(_text(origin + width / 2, 20, title, colour="#111"))
-        step = next(s for s in (50, 100, 200, 250, 500, 1000, 2500, 5000) if top / s <= 8)
-        for mark in range(step, int(top) + 1, step):
-            parts.append(
-                f'<line x1="{origin}" x2="{origin + width}" y1="{y(mark):.1f}" y2="{y(mark):.1f}" stroke="#eee"/>'
-            )
-            parts.append(_text(origin - 6, y(mark) + 4, f"{mark:,}", "end"))
+    width, height, left = 480, 240, 60
 
     def x(sources: float) -> float:
         return left + width * sources / float(largest["sources"])
 
+    def y(megabytes: float) -> float:
+        return 30 + height * (1 - megabytes / top)
+
+    parts = [f'<rect x="{left}" y="30" width="{width}" height="{height}" fill="none" stroke="#bbb"/>']
+    parts.append(_text(left + width / 2, 20, "Peak memory, MB, against sources", colour="#111"))
+    step = next(s for s in (50, 100, 200, 250, 500, 1000, 2500, 5000) if top / s <= 8)
+    for mark in range(step, int(top) + 1, step):
+        parts.append(f'<line x1="{left}" x2="{left + width}" y1="{y(mark):.1f}" y2="{y(mark):.1f}" stroke="#eee"/>')
+        parts.append(_text(left - 6, y(mark) + 4, f"{mark:,}", "end"))
     for one in found[-2:]:
         parts.append(_text(x(one["sources"]), 46 + height, f"{one['sources']:,}"))
-    parts.append(
-        _line([(x(one["sources"]), y(mb)) for one, mb in zip(found, allowed, strict=True)], "#999", dashed=True)
-    )
-    parts.append(_line([(x(one["sources"]), y(one["peak_mb"])) for one in found], "#c0392b"))
-    parts.append(_line([(x(one["sources"]), y(one["parent_mb"])) for one in found], "#2471a3"))
-    right, end = left + width + gap, max(1.0, largest["seconds"])
-    for index, colour in ((1, "#c0392b"), (2, "#2471a3")):
-        parts.append(_line([(right + width * s[0] / end, y(s[index])) for s in largest["samples"]], colour))
-    parts.append(_text(right + width, 46 + height, f"{end / 60:,.0f} min"))
+    lines = [("#999", allowed), *((c, [one[n] for one in found]) for c, n in zip(_COLOURS, _CURVES, strict=True))]
+    for colour, values in lines:
+        points = [(x(one["sources"]), y(mb)) for one, mb in zip(found, values, strict=True)]
+        parts.append(_line(points, colour, dashed=colour == "#999"))
     key = 68 + height
     for place, colour, words in (
-        (left, "#c0392b", "all processes"),
-        (left + 130, "#2471a3", "parent"),
+        (left, _COLOURS[0], "all processes"),
+        (left + 130, _COLOURS[1], "parent"),
         (left + 220, "#999", f"allowed: {BUDGET:g} kB a source"),
     ):
         parts.append(f'<rect x="{place}" y="{key - 9}" width="14" height="4" fill="{colour}"/>')
         parts.append(_text(place + 20, key, words, "start"))
-    size = f'width="{left + 2 * width + gap + 40}" height="{height + 80}"'
+    size = f'width="{left + width + 60}" height="{height + 80}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">'
     return "\n".join([head, '<rect width="100%" height="100%" fill="white"/>', *parts, "</svg>", ""])
 
@@ -173,7 +160,7 @@ def main(argv: list[str] | None = None) -> int:
         place = Path(tempfile.mkdtemp(prefix="rushes-soak-", dir=asked.folder))
         try:
             one = run(sources, place)
-            print(json.dumps({k: v for k, v in one.items() if k != "samples"}), flush=True)
+            print(json.dumps(one), flush=True)
             by_size[sources] = one
             if asked.save:
                 _save(asked.save, [by_size[size] for size in sorted(by_size)])

@@ -88,8 +88,8 @@ class Rushes:
         return self.children
 
     def leftovers(self) -> list[str]:
-        """What it left in its TMPDIR, locks aside."""
-        return sorted(p.name for p in self.temp.iterdir() if not p.name.startswith("rushes-locks-"))
+        """What it left in its TMPDIR."""
+        return sorted(p.name for p in self.temp.iterdir())
 
 
 def with_temp(temp: Path) -> list[psutil.Process]:
