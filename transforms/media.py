@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import av
 import av.error
@@ -75,21 +75,12 @@ _OPEN_OPTIONS: Final = {
 }
 
 
-class Readable(Protocol):
-    """What a demuxer needs of a file."""
-
-    def read(self, size: int) -> bytes: ...
-    def seek(self, offset: int, whence: int = 0) -> int: ...
-    def tell(self) -> int: ...
-    def close(self) -> None: ...
-
-
-class _NamelessFile:
+class NamelessFile:
     """A file opened for reading that does not tell its name, so that FFmpeg judges its bytes only."""
 
     def __init__(self, path: str) -> None:
         self._fd = os.open(path, os.O_RDONLY)
-        self._size = os.fstat(self._fd).st_size
+        self.size = os.fstat(self._fd).st_size
         self._position = 0
 
     def read(self, size: int) -> bytes:
@@ -98,7 +89,7 @@ class _NamelessFile:
         return data
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        self._position = offset + (0, self._position, self._size)[whence]
+        self._position = offset + (0, self._position, self.size)[whence]
         return self._position
 
     def tell(self) -> int:
@@ -117,7 +108,7 @@ def _refuse_other_files(url: str, flags: int, options: dict[str, str]) -> Any:
     raise PermissionError(f"the container asks for another file: {url}")
 
 
-def open_media(path: str, file: Readable | None = None) -> InputContainer:
+def open_media(path: str, file: NamelessFile | None = None) -> InputContainer:
     """Open a media file for reading.
 
     Args:
@@ -136,7 +127,7 @@ def open_media(path: str, file: Readable | None = None) -> InputContainer:
             raise ElementError("unreadable", "not a regular file")
         if os.stat(path).st_size == 0:
             raise ElementError("empty", "the file has no bytes")
-        source = _NamelessFile(path) if file is None else file
+        source = NamelessFile(path) if file is None else file
     except OSError as error:
         raise ElementError("unreadable", f"cannot open the file: {error.strerror}") from error
     try:

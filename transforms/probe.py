@@ -102,14 +102,12 @@ class ProbeResult:
     encrypted: bool
 
 
-class _HashingFile:
+class _HashingFile(media.NamelessFile):
     """A file that hashes its bytes in order while a demuxer reads it in any order."""
 
     def __init__(self, path: str) -> None:
-        self._fd = os.open(path, os.O_RDONLY)
-        self.size = os.fstat(self._fd).st_size
+        super().__init__(path)
         self.read_bytes = 0
-        self._position = 0
         self._hashed = 0
         self._hash = hashlib.sha256()
         self.in_order = False
@@ -149,21 +147,6 @@ class _HashingFile:
         if self._hashed != self.size or os.fstat(self._fd).st_size != self.size:
             raise ElementError("changed", "the file changed its length while it was read")
         return self._hash.hexdigest()
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        self._position = offset + (0, self._position, self.size)[whence]
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-    def __del__(self) -> None:
-        self.close()
 
 
 def probe(path: str) -> ProbeResult:
