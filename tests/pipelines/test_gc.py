@@ -87,6 +87,14 @@ def test_exactly_what_nothing_refers_to_is_found(out):
     assert len(found["store"]) == 6
 
 
+def test_an_output_named_relatively_has_the_same_waste(out, monkeypatch, capsys):
+    assert main.main(["gc", str(out), "--days", "0", "--list"]) == 0
+    expected = capsys.readouterr().out
+    monkeypatch.chdir(out.parent)
+    assert main.main(["gc", out.name, "--days", "0", "--list"]) == 0
+    assert capsys.readouterr().out == expected
+
+
 def test_a_dry_run_counts_lists_and_removes_nothing(out, capsys):
     before = files(out)
     expected = waste(out)

@@ -85,3 +85,10 @@ def test_a_part_without_a_newer_column_reads_as_null(tmp_path):
     found = merge.read_parts(records.SourceRow, str(tmp_path), [merge.Part("b=0000/old.parquet", 1, 1)])
     assert found.schema == records.schema(records.SourceRow)
     assert found.column("etag").to_pylist() == [None]
+
+
+def test_sound_that_fails_counts_against_its_source_only_where_there_is_nothing_else():
+    row = {"run_id": "r", "error_class": "damaged", "message": "m", "attempts": 1}
+    made = [{**row, "step": "audio", "subject": "a", "video_id": v} for v in (None, "v")]
+    table = records.to_table(records.FailureRow, made)
+    assert merge.summarise(records.FailureRow, table)["classes"] == {"audio/damaged": 1, "sources/damaged": 1}

@@ -445,3 +445,15 @@ def test_small_tasks_are_cheap(two: Pool) -> None:
     began = time.monotonic()
     wait([two.submit(task("double"), {"value": i}) for i in range(1000)])
     assert (time.monotonic() - began) / 1000 < 0.01, "10 ms a task; about 0.5 are usual"
+
+
+def test_what_stops_the_pool_itself_is_told_to_whoever_waits(monkeypatch):
+    def unable(_: bytes) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("transforms.watcher.Child", unable)
+    made = Pool(QUICK)
+    future = made.submit(task("double"), {"value": 1})
+    with pytest.raises(OSError, match="Too many open files"):
+        future.result(10)
+    made.kill()

@@ -337,7 +337,7 @@ def test_a_source_over_the_largest_size_is_refused(web: WebServer, tmp_path: Pat
     (tmp_path / "local").write_bytes(bytes(200_000))
     for uri in (f"{web.address}/a", str(tmp_path / "local")):
         error = failure_of(lambda uri=uri: staged(uri, tmp_path / "temp", settings))
-        assert error.error_class == "unreadable"
+        assert error.error_class == "too_large"
         assert "--max-source-gb" in error.message
 
 
