@@ -39,6 +39,8 @@ LASTING = frozenset({"empty", "not_media", "no_streams", "unsupported_codec", "e
 """Failures that the same bytes and the same build will meet again: remembered, so that an unchanged source is not read
 again."""
 
+_LONGEST_WAIT = 7 * 86_400.0
+
 Rows = list[tuple[str, dict[str, Any]]]
 
 
@@ -108,7 +110,7 @@ def _alone(video_id: str) -> Iterator[None]:
     """Hold a lock on a video among all processes of this run on this machine, so that equal bytes are measured once."""
     folder = Path(tempfile.gettempdir()) / "locks"
     folder.mkdir(mode=0o700, exist_ok=True)
-    with (folder / f"{video_id}.lock").open("w") as file:
+    with (folder / f"{video_id[:3]}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -261,8 +263,8 @@ def _measure_file(
     read(probed.read_bytes)
     if key := source_key(source):
         store.put("source", key, video_id, {"uri": source.name})
-    # Another child may be measuring the same bytes: that takes as long as it takes.
-    phase("wait", 2 * _limit(config, probed.video))
+    # Another child may be measuring the same bytes; its own limit ends that, and so this.
+    phase("wait", _LONGEST_WAIT)
     with _alone(video_id):
         facts = _facts_in_store(store, video_id, config)
         if facts is not None:
@@ -414,6 +416,8 @@ def _make_rows(
     video_id = facts["video_id"]
     names = {f.name for f in dataclasses.fields(records.VideoRow)}
     video = records.to_dict(records.VideoRow(**{k: v for k, v in facts.items() if k in names}))
+    if not video["video_streams"]:
+        video["duration"] = video["audio_seconds"]
     rows: Rows = [("videos", video)]
     scopes: list[tuple[str, str, tuple[str, ...], int]] = [("videos", video_id, (video_id,), 1)]
     if job == "curate":
