@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 
 from transforms.failures import ElementError
 from transforms.settings import ConfigError
@@ -37,6 +40,7 @@ usage: rushes COMMAND [options]
 """
 
 USAGE_ERROR, INTERRUPTED = 2, 130
+STOPPED = "\nrushes: stopped; run the same command again to go on"
 
 
 def guarded(run: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
@@ -55,6 +59,24 @@ def guarded(run: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
         return 0
 
 
+@contextlib.contextmanager
+def _leaving_at_once() -> Iterator[None]:
+    """While libraries load, which swallow exceptions in their callbacks, Ctrl-C ends the process: nothing has begun."""
+
+    def leave(*_: object) -> None:
+        os.write(2, f"{STOPPED}\n".encode())
+        os._exit(INTERRUPTED)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.default_int_handler)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `rushes`."""
     words = list(sys.argv[1:] if argv is None else argv)
@@ -71,10 +93,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"rushes: no command {words[0]!r}; there are {', '.join(COMMANDS)}", file=sys.stderr)
         return USAGE_ERROR
     try:
-        module = importlib.import_module(COMMANDS[words[0]][0])
+        with _leaving_at_once():
+            module = importlib.import_module(COMMANDS[words[0]][0])
         return guarded(module.run, words[1:])
     except KeyboardInterrupt:
-        print("\nrushes: stopped; run the same command again to go on", file=sys.stderr)
+        print(STOPPED, file=sys.stderr)
         return INTERRUPTED
 
 
