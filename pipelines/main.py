@@ -74,7 +74,7 @@ def _leaving_at_once() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before or signal.default_int_handler)
+        signal.signal(signal.SIGINT, signal.default_int_handler if before is None else before)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -177,7 +177,11 @@ class InChildren(_Gathering):
         self._config, self._task = config, task
 
     def setup(self) -> None:
-        self._pool: Pool = shared_pool(self._config.pool, ("pipelines.work",), self._plan.progress)
+        settings = self._config.pool
+        if self._plan.progress is None and not settings.children:
+            # A runner elsewhere has a worker process for each core already.
+            settings = dataclasses.replace(settings, children=1)
+        self._pool: Pool = shared_pool(settings, ("pipelines.work",), self._plan.progress)
         self._sender = progress.Sender(self._plan.progress)
 
     def teardown(self) -> None:

@@ -33,7 +33,13 @@ _DEPTH: Final = 4  # tasks waiting or running for each child before `submit` blo
 class PoolSettings:
     """How many children there are and what each may use."""
 
-    children: int = setting(0, "Child processes that decode; 0 is one for each core.", low=0, high=1024, scale=True)
+    children: int = setting(
+        0,
+        "Child processes that decode; 0 is one a core here, and one a worker process elsewhere.",
+        low=0,
+        high=1024,
+        scale=True,
+    )
     time_limit: float = setting(
         60.0,
         "Longest time for a phase of one source; phases that grow with the source have a limit of their own.",
