@@ -7,6 +7,7 @@ made from them. Delta Lake has neither unsigned integers nor fixed-size lists, s
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import types
 import typing
 from collections.abc import Iterable
@@ -342,8 +343,5 @@ def to_table(record: type[Any], rows: Iterable[dict[str, Any]]) -> pa.Table:
 
 
 def bucket_of(value: str, buckets: int) -> int:
-    """The bucket of a key: the first 64 bits of its SHA-256 (of the key itself where it is one), modulo the number of
-    buckets."""
-    import hashlib
-
+    """The bucket of a key: the first 64 bits of its SHA-256, modulo the number of buckets."""
     return int(hashlib.sha256(value.encode()).hexdigest()[:16], 16) % buckets

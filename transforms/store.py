@@ -19,9 +19,6 @@ from typing import Any
 from transforms import storage
 from transforms.attempts import NothingThere
 
-SHARDS = 256
-"""Shards of a step: the first byte of the key, in hexadecimal."""
-
 _UPLOADS = 4
 
 

@@ -44,6 +44,7 @@ def test_a_stopped_run_says_whether_it_had_committed(tmp_path):
     corpus = tables.create_corpus(str(tmp_path / "out"), 2)
     plan = writing.plan_run(corpus, "curate", {}, {})
     assert "Nothing of this run was committed" in engine._where_it_stands(corpus, plan, True)
-    writing.commit_run(plan, [Merged("failures", 0)], {})
+    told = writing.commit_run(plan, [Merged("failures", 0)], {})
+    assert writing.commit_run(plan, [Merged("failures", 0)], {}) == told
     assert "committed, as number 1" in engine._where_it_stands(corpus, plan, True)
     assert "goes on at its runner" in engine._where_it_stands(corpus, plan, False)
