@@ -9,8 +9,11 @@ import pyarrow as pa
 
 from pipelines import options
 from pipelines.columns import columns, say
-from transforms import records, signals
+from transforms import records, series, signals
 from transforms.settings import ConfigError
+
+SERIES = {"signals": signals.COLUMNS}
+"""Every series of the store, by the name of its file."""
 
 DESCRIPTION = "Print every column of every table, or of one: type, meaning, unit, range, source."
 
@@ -25,7 +28,7 @@ def parser() -> options.Parser:
 
 def _schemas() -> dict[str, pa.Schema]:
     made = {name: records.schema(record) for name, record in records.BY_TABLE.items()}
-    return {**made, "signals": signals.SCHEMA}
+    return {**made, **{name: series.schema(columns) for name, columns in SERIES.items()}}
 
 
 def run(argv: Sequence[str]) -> int:

@@ -29,8 +29,9 @@ from transforms.frames import Counts, Shown, seek_point, shown_frames
 from transforms.pictures import Meter, convert, jpeg_of, small_size
 from transforms.probe import upright_turn
 from transforms.samples import SamplesWriter
+from transforms.series import SeriesWriter
 from transforms.settings import setting
-from transforms.signals import RECIPE, About, SignalsWriter
+from transforms.signals import RECIPE, About, signals_writer
 
 __all__ = ["RECIPE", "MeasureSettings", "measure"]
 
@@ -176,7 +177,7 @@ class _Recorder:
         self._facts, self._folder, self._settings, self._span = facts, folder, settings, span
         self._on_progress = on_progress
         self._meter: Meter | None = None
-        self._signals: SignalsWriter | None = None
+        self._signals: SeriesWriter | None = None
         self._samples: SamplesWriter | None = None
         self._small, self._large = VideoReformatter(), VideoReformatter()
         self._time_base = Fraction(facts["time_base_num"], facts["time_base_den"])
@@ -215,7 +216,7 @@ class _Recorder:
             edges=settings.edges,
         )
         self._size = small
-        self._signals = SignalsWriter(self._folder / SIGNALS_FILE, about)
+        self._signals = signals_writer(self._folder / SIGNALS_FILE, about)
         self._samples = SamplesWriter(self._folder / SAMPLES_FILE)
         self._meter = Meter(*small, settings.dark_level, settings.edges, settings.thumbnails)
         return self._meter

@@ -9,86 +9,64 @@ PySceneDetect looks at it (long side 256, smaller frames as they are), 8 bits a 
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
+
+from transforms.series import Column, SeriesWriter, read_series
 
 RECIPE: Final = 1
 """Raised whenever the code changes what measuring yields for the same bytes and settings."""
 
-ROW_GROUP: Final = 4096
-"""Frames a Parquet row group: what the writer holds in memory."""
 
-
-class Column(NamedTuple):
-    """A stored column: Arrow type, what it says, unit, range and the source of the measure."""
-
-    kind: str
-    doc: str
-    unit: str = "8-bit levels, summed"
-    span: str = ">= 0"
-    source: str = ""
+def _sum(kind: str, doc: str, unit: str = "8-bit levels, summed", span: str = ">= 0", source: str = "") -> Column:
+    """A column whose values are counted over the pixels of the small picture."""
+    return Column(kind, doc, unit, span, source)
 
 
 _SCORE: Final = "PySceneDetect ContentDetector"
 _BAR: Final = "FFmpeg cropdetect"
 
 COLUMNS: Final[dict[str, Column]] = {
-    "pts": Column("int64", "Presentation timestamp, strictly increasing.", "time base", ""),
-    "duration": Column("int64", "Duration the decoder claims; 0 where it claims none.", "time base"),
-    "size": Column("int32", "Length of the packet that carries the frame; 0 where unknown.", "bytes"),
-    "picture": Column("int8", "Picture type: 0 unknown, 1 I, 2 P, 3 B, above FFmpeg's rarer ones.", "", "0 to 7"),
-    "keyframe": Column("bool", "The packet is a keyframe.", "", ""),
-    "delta_hue": Column("int32", "Absolute differences of hue (0 to 179) against the frame before.", source=_SCORE),
-    "delta_sat": Column("int32", "Absolute differences of HSV saturation against the frame before.", source=_SCORE),
-    "delta_lum": Column("int32", "Absolute differences of HSV value against the frame before.", source=_SCORE),
-    "delta_edges": Column("int32", "Absolute differences of the dilated edge map (0 or 255).", source=_SCORE),
-    "delta_gray": Column("int32", "Absolute differences of gray (BT.601 luma) against the frame before."),
-    "blue": Column("int32", "Blue."),
-    "green": Column("int32", "Green."),
-    "red": Column("int32", "Red."),
-    "gray": Column("int32", "Gray."),
-    "gray_squares": Column("int64", "Squared gray, for contrast.", "squared levels, summed"),
-    "laplacian": Column("int32", "3x3 Laplacian of gray (OpenCV, aperture 1).", span=""),
-    "laplacian_squares": Column(
+    "pts": _sum("int64", "Presentation timestamp, strictly increasing.", "time base", ""),
+    "duration": _sum("int64", "Duration the decoder claims; 0 where it claims none.", "time base"),
+    "size": _sum("int32", "Length of the packet that carries the frame; 0 where unknown.", "bytes"),
+    "picture": _sum("int8", "Picture type: 0 unknown, 1 I, 2 P, 3 B, above FFmpeg's rarer ones.", "", "0 to 7"),
+    "keyframe": _sum("bool", "The packet is a keyframe.", "", ""),
+    "delta_hue": _sum("int32", "Absolute differences of hue (0 to 179) against the frame before.", source=_SCORE),
+    "delta_sat": _sum("int32", "Absolute differences of HSV saturation against the frame before.", source=_SCORE),
+    "delta_lum": _sum("int32", "Absolute differences of HSV value against the frame before.", source=_SCORE),
+    "delta_edges": _sum("int32", "Absolute differences of the dilated edge map (0 or 255).", source=_SCORE),
+    "delta_gray": _sum("int32", "Absolute differences of gray (BT.601 luma) against the frame before."),
+    "blue": _sum("int32", "Blue."),
+    "green": _sum("int32", "Green."),
+    "red": _sum("int32", "Red."),
+    "gray": _sum("int32", "Gray."),
+    "gray_squares": _sum("int64", "Squared gray, for contrast.", "squared levels, summed"),
+    "laplacian": _sum("int32", "3x3 Laplacian of gray (OpenCV, aperture 1).", span=""),
+    "laplacian_squares": _sum(
         "int64", "Squared Laplacian, for sharpness.", "squared levels, summed", source="Pech-Pacheco et al. 2000"
     ),
-    "dark": Column("int32", "Pixels whose gray is at most the dark level.", "pixels", source="FFmpeg blackframe"),
-    "hash": Column(
+    "dark": _sum("int32", "Pixels whose gray is at most the dark level.", "pixels", source="FFmpeg blackframe"),
+    "hash": _sum(
         "int64",
         "The 8x8 low frequencies of a 16x16 DCT over their median: bit 8*row+column, least significant first.",
         "64 bits",
         "",
         "PySceneDetect HashDetector",
     ),
-    "bar_top": Column(
+    "bar_top": _sum(
         "int16", "Rows at the top without a pixel over the bar level; all when none is.", "rows", source=_BAR
     ),
-    "bar_bottom": Column("int16", "The same at the bottom; 0 when no pixel is over it.", "rows", source=_BAR),
-    "bar_left": Column("int16", "Columns at the left, as rows at the top.", "columns", source=_BAR),
-    "bar_right": Column("int16", "The same at the right; 0 when no pixel is over it.", "columns", source=_BAR),
+    "bar_bottom": _sum("int16", "The same at the bottom; 0 when no pixel is over it.", "rows", source=_BAR),
+    "bar_left": _sum("int16", "Columns at the left, as rows at the top.", "columns", source=_BAR),
+    "bar_right": _sum("int16", "The same at the right; 0 when no pixel is over it.", "columns", source=_BAR),
 }
 """Every stored column. Sums are over the pixels of the small picture; deltas of a video's first frame are 0."""
-
-SCHEMA: Final = pa.schema(
-    [
-        pa.field(
-            name, pa.type_for_alias(c.kind), False, {"doc": c.doc, "unit": c.unit, "span": c.span, "source": c.source}
-        )
-        for name, c in COLUMNS.items()
-    ]
-)
-"""The columns as an Arrow schema with their documentation, for people; the files carry types only."""
-
-_METADATA_KEY: Final = b"rushes"
 
 
 @dataclass(frozen=True)
@@ -197,53 +175,12 @@ def pack_hash(bits: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     return np.ascontiguousarray(packed).view("<i8").reshape(-1).astype(np.int64)
 
 
-class SignalsWriter:
-    """Writes signals as they come, holding one row group; the same rows give the same bytes whatever the batches."""
-
-    def __init__(self, path: str | Path, about: About) -> None:
-        metadata = {_METADATA_KEY: json.dumps({f.name: getattr(about, f.name) for f in fields(about)}).encode()}
-        self._schema = pa.schema(
-            [pa.field(name, pa.type_for_alias(kind)) for name, (kind, *_) in COLUMNS.items()], metadata
-        )
-        numbers = [name for name, (kind, *_) in COLUMNS.items() if kind.startswith(("int32", "int64"))]
-        small = [name for name, (kind, *_) in COLUMNS.items() if kind in ("int8", "int16")]
-        self._writer = pq.ParquetWriter(
-            path,
-            self._schema,
-            compression="zstd",
-            use_dictionary=False,
-            write_statistics=False,
-            column_encoding=dict.fromkeys(numbers + small, "DELTA_BINARY_PACKED") | {"hash": "PLAIN"},
-        )
-        self._batches: list[dict[str, npt.NDArray[Any]]] = []
-        self.waiting = 0
-        """Rows not written yet."""
-
-    def add(self, batch: dict[str, npt.NDArray[Any]]) -> None:
-        """Add rows: one array of equal length for every column."""
-        self._batches.append(batch)
-        self.waiting += len(batch["pts"])
-        while self.waiting >= ROW_GROUP:
-            self._flush(ROW_GROUP)
-
-    def _flush(self, rows: int) -> None:
-        joined = {name: np.concatenate([b[name] for b in self._batches]) for name in COLUMNS}
-        arrays = [pa.array(joined[field.name][:rows], field.type) for field in self._schema]
-        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema), row_group_size=ROW_GROUP)
-        self._batches = [{name: column[rows:] for name, column in joined.items()}]
-        self.waiting -= rows
-
-    def close(self) -> None:
-        """Write what is left and finish the file."""
-        if self.waiting:
-            self._flush(self.waiting)
-        self._writer.close()
+def signals_writer(path: str | Path, about: About) -> SeriesWriter:
+    """A writer of `signals.parquet`."""
+    return SeriesWriter(path, COLUMNS, asdict(about))
 
 
 def read_signals(source: str | Path | bytes) -> Signals:
     """The signals in a file, given by its path or its bytes."""
-    # In this thread: starting others costs more than reading a short film's numbers.
-    file = pq.ParquetFile(io.BytesIO(source) if isinstance(source, bytes) else source)
-    table = file.read(use_threads=False)
-    about = About(**json.loads(table.schema.metadata[_METADATA_KEY]))
-    return Signals(about, {name: table[name].to_numpy() for name in COLUMNS})
+    about, columns = read_series(source)
+    return Signals(About(**about), columns)

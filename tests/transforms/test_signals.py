@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from transforms import series
 from transforms import signals as s
 
 ABOUT = s.About(s.RECIPE, 256, 144, 1920, 1080, 90, 1, 12800, 32, 24, True)
@@ -31,7 +32,7 @@ def rows(count: int, seed: int = 0) -> dict[str, Any]:
 
 def write(path: Path, whole: dict[str, Any], sizes: list[int]) -> None:
     """Write rows in batches of the given sizes."""
-    writer, start = s.SignalsWriter(path, ABOUT), 0
+    writer, start = s.signals_writer(path, ABOUT), 0
     for size in sizes:
         writer.add({name: column[start : start + size] for name, column in whole.items()})
         start += size
@@ -58,10 +59,10 @@ def test_what_is_written_is_read_whatever_the_batches(
 
 
 def test_a_writer_holds_one_row_group(tmp_path: Path) -> None:
-    writer = s.SignalsWriter(tmp_path / "a", ABOUT)
+    writer = s.signals_writer(tmp_path / "a", ABOUT)
     for number in range(40):
         writer.add(rows(1000, number))
-        assert writer.waiting < s.ROW_GROUP
+        assert writer.waiting < series.ROW_GROUP
     writer.close()
     assert len(s.read_signals(tmp_path / "a")) == 40_000
 
@@ -108,5 +109,5 @@ def test_seconds_start_at_the_first_frame() -> None:
 
 
 def test_the_schema_documents_every_column() -> None:
-    assert [field.name for field in s.SCHEMA] == list(s.COLUMNS)
-    assert all(field.metadata[b"doc"] for field in s.SCHEMA)
+    assert [field.name for field in series.schema(s.COLUMNS)] == list(s.COLUMNS)
+    assert all(field.metadata[b"doc"] for field in series.schema(s.COLUMNS))
