@@ -1,23 +1,19 @@
-"""Score the detectors on known cuts, and against PySceneDetect's command line on the same files.
+"""Score the detectors beside PySceneDetect's own on files whose edits are known.
 
-    python -m benchmarks.eval_cuts MEDIA/real
+    python -m benchmarks.eval_cuts FILMS/truth.json MEDIA/real/cuts.json
 
-reads `cuts.json` (first frames of new shots, by eye), measures every video of the folder once, and prints, for each
-detector, hits, false and missed hard cuts and F1, of ours and of PySceneDetect, and which of its cuts ours finds on
-exactly the same frame. PySceneDetect decodes with its own default backend (OpenCV) and scales in its own way, so what
-differs is the signals, not the decisions.
+For each TRUTH, a table of hard cuts and one of gradual transitions, by the rules of `rushes eval-cuts`: our detectors,
+and PySceneDetect's with its command line's defaults, which decodes with its own default backend (OpenCV) and scales in
+its own way. Then, over every video of the folders (known or not), how many of PySceneDetect's cuts ours finds on
+exactly the same frame: what differs is the signals, not the decisions.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import tempfile
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -26,22 +22,14 @@ from scenedetect.common import FrameTimecode
 from scenedetect.detectors import AdaptiveDetector, ContentDetector, HashDetector, ThresholdDetector
 from scenedetect.scene_manager import compute_downscale_factor
 
-from transforms.detect import DETECTORS, DetectSettings, detect
+from pipelines.eval_cuts import BY_DEFAULT, found_by, measured, scored, show, total
+from pipelines.scoring import Score, Truth, read_truth, score
+from transforms.detect import Cut, DetectSettings
 from transforms.failures import ElementError
-from transforms.measure import MeasureSettings, measure
-from transforms.probe import probe
-from transforms.signals import Signals, read_signals
+from transforms.signals import Signals
 
 SUFFIXES = {".mp4", ".webm", ".mkv", ".avi", ".3gp", ".mov", ".ogv", ".flv", ".wmv", ".m4v", ".mpg", ".ts"}
 SINGLE = ("content", "adaptive", "threshold", "hash")
-
-
-def measured(path: Path) -> tuple[dict[str, Any], Signals]:
-    """The columns of a video's row, and its signals."""
-    facts = probe(str(path)).video
-    with tempfile.TemporaryDirectory() as folder:
-        facts = {**facts, **measure(str(path), facts, folder, MeasureSettings(frames_per_second=0, thumbnails=False))}
-        return facts, read_signals(Path(folder) / "signals.parquet")
 
 
 def peer_cuts(path: Path) -> tuple[dict[str, list[int]], int]:
@@ -71,77 +59,80 @@ def peer_cuts(path: Path) -> tuple[dict[str, list[int]], int]:
     for name, detector in detectors.items():
         found[name] += detector.post_process(video.position)
     times = np.array(seconds)
-    return {n: sorted({int(np.abs(times - c.seconds).argmin()) for c in cuts}) for n, cuts in found.items()}, len(
-        seconds
-    )
+    return {n: sorted({int(np.abs(times - c.seconds).argmin()) for c in cuts}) for n, cuts in found.items()}, len(times)
 
 
-def score(found: Iterable[int], hard: Iterable[int], gradual: Iterable[tuple[int, int]] = ()) -> Counter[str]:
-    """Hits, false and missed hard cuts; a cut inside a known gradual transition counts as neither."""
-    cuts, known = set(found), set(hard)
-    wrong = {cut for cut in cuts - known if not any(first <= cut <= last for first, last in gradual)}
-    return Counter(hit=len(cuts & known), false=len(wrong), missed=len(known - cuts))
+def is_constant(signals: Signals) -> bool:
+    """Whether all frames last equally long, but for the rounding of their times."""
+    return len(signals) < 3 or int(np.ptp(np.diff(signals["pts"]))) <= 1
 
 
-def f1(counts: Counter[str]) -> float:
-    """F1 of hits, false and missed."""
-    return 2 * counts["hit"] / max(1, 2 * counts["hit"] + counts["false"] + counts["missed"])
+class Agreement:
+    """How often ours and theirs agree to the frame, kept apart for constant and variable frame rates."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[bool, str, str]] = Counter()
+
+    def add(self, name: str, signals: Signals, ours: dict[str, list[Cut]], theirs: dict[str, list[int]]) -> None:
+        """Compare a video's cuts, and name what differs."""
+        constant = is_constant(signals)
+        for detector in SINGLE:
+            mine, peer = {cut.frame for cut in ours[detector]}, set(theirs[detector])
+            self._counts[constant, detector, "theirs"] += len(peer)
+            self._counts[constant, detector, "same"] += len(peer & mine)
+            if mine != peer:
+                where = f"{name} ({'constant' if constant else 'variable'} rate) {detector}"
+                print(f"{where}: only theirs {sorted(peer - mine)}, only ours {sorted(mine - peer)}")
+
+    def show(self) -> None:
+        """Print a line for each kind of frame rate."""
+        for constant in (True, False):
+            whole = {d: (self._counts[constant, d, "same"], self._counts[constant, d, "theirs"]) for d in SINGLE}
+            same, theirs = (sum(n[k] for n in whole.values()) for k in (0, 1))
+            if theirs:
+                parts = ", ".join(f"{d} {a}/{b}" for d, (a, b) in whole.items())
+                rate = "constant" if constant else "variable"
+                print(f"{rate} frame rate: {same} of {theirs} scenedetect cuts found on the same frame ({parts})")
+
+
+def compare(path: Path, agreement: Agreement) -> None:
+    """Measure the videos of a truth's folder once each, and print how ours and theirs do on the known ones."""
+    truths, folder = read_truth(path), path.parent
+    scores: list[dict[str, Score]] = []
+    left_out: dict[str, str] = {}
+    for file in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
+        name = file.relative_to(folder).as_posix()
+        truth = truths.get(name, Truth({}))
+        try:
+            signals, pictures = measured(file)
+            detectors = BY_DEFAULT if name in truths else SINGLE
+            ours = found_by(detectors, signals, pictures, DetectSettings(), truth, left_out)
+            theirs, frames = peer_cuts(file)
+        except (ElementError, OSError) as error:
+            print(f"{name}: skipped, {error}")
+            continue
+        if len(signals) == frames:
+            agreement.add(name, signals, ours, theirs)
+        else:
+            print(f"{name}: not compared, {len(signals)} frames of ours, {frames} of theirs")
+        if name in truths:
+            peers = {f"scenedetect {d}": score([(n, n) for n in cuts], list(truth.edits)) for d, cuts in theirs.items()}
+            scores.append(scored(ours, truth) | peers)
+    print(f"\n{path}: {len(scores)} videos")
+    show(total(scores))
+    for message in left_out.values():
+        print(f"left out: {message}")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="folder with videos and cuts.json")
-    parser.add_argument("--truth", default="cuts.json", help="what is true, below the folder (the demo's: truth.json)")
+    parser.add_argument("truth", type=Path, nargs="+", help="what is known of the videos beside it")
     arguments = parser.parse_args(argv)
-    folder: Path = arguments.folder
-    truth = json.loads((folder / arguments.truth).read_text())
-    scores: dict[tuple[str, str], Counter[str]] = {}
-    agree: Counter[tuple[str, bool, str]] = Counter()
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
-        name = path.relative_to(folder).as_posix()
-        try:
-            facts, signals = measured(path)
-            peers, frames = peer_cuts(path)
-        except (ElementError, OSError) as error:
-            print(f"{name}: skipped, {error}")
-            continue
-        ours = {d: detect(signals, d, DetectSettings()) for d in DETECTORS if d != "stride"}
-        constant = not facts["variable_frame_rate"]
-        if len(signals) != frames:
-            print(f"{name}: not compared, {len(signals)} frames of stream {facts['video_stream']}, {frames} theirs")
-        for detector in SINGLE if len(signals) == frames else ():
-            mine, theirs = {cut.frame for cut in ours[detector]}, set(peers[detector])
-            agree[detector, constant, "theirs"] += len(theirs)
-            agree[detector, constant, "same"] += len(theirs & mine)
-            agree[detector, constant, "extra"] += len(mine - theirs)
-            if mine != theirs:
-                rate = "constant" if constant else "variable"
-                print(
-                    f"{name} ({rate} rate) {detector}: "
-                    f"only theirs {sorted(theirs - mine)}, only ours {sorted(mine - theirs)}"
-                )
-        if "hard" in truth.get(name, {}):
-            hard, gradual = truth[name]["hard"], [(a, b) for _, a, b in truth[name]["gradual"]]
-            wrong = score((c.frame for c in ours["combined"] if c.detector != "fade"), hard, gradual)
-            if wrong["false"] or wrong["missed"]:
-                print(f"{name} combined: {[tuple(c) for c in ours['combined']]} where known are {hard}, {gradual}")
-            hits = {"combined, without fades": [c.frame for c in ours["combined"] if c.detector != "fade"]}
-            hits |= {d: [c.frame for c in cuts] for d, cuts in ours.items()}
-            for detector, frames_found in hits.items():
-                scores.setdefault((detector, "ours"), Counter()).update(score(frames_found, hard, gradual))
-            for detector, frames_found in peers.items():
-                scores.setdefault((detector, "scenedetect"), Counter()).update(score(frames_found, hard, gradual))
-    print(f"\n{'detector':26}{'whose':14}{'hit':>6}{'false':>7}{'missed':>8}{'F1':>8}")
-    for (detector, whose), counts in sorted(scores.items()):
-        print(f"{detector:26}{whose:14}{counts['hit']:6}{counts['false']:7}{counts['missed']:8}{f1(counts):8.3f}")
-    for constant in (True, False):
-        total = sum(agree[d, constant, "theirs"] for d in SINGLE)
-        if total:
-            same = sum(agree[d, constant, "same"] for d in SINGLE)
-            parts = ", ".join(f"{d} {agree[d, constant, 'same']}/{agree[d, constant, 'theirs']}" for d in SINGLE)
-            rate = "constant" if constant else "variable"
-            print(f"{rate} frame rate: {same} of {total} scenedetect cuts found on the same frame ({parts})")
+    agreement = Agreement()
+    for path in arguments.truth:
+        compare(path, agreement)
+    agreement.show()
     return 0
 
 

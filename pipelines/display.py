@@ -117,6 +117,17 @@ def _words(counts: Mapping[str, int], most: int = 8) -> str:
     return ", ".join(shown) + (", ..." if len(counts) > most else "")
 
 
+def _kinds(sizes: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {amount(count)}" for name, count in sizes.items())
+
+
+def _an_hour(body: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What an hour of the footage that was measured takes in the store, kind by kind."""
+    hours = body["stored_seconds"] / 3600
+    sizes = {name: count / hours for name, count in body["stored_bytes"].items()} if hours else {}
+    return [("hourly", _kinds(sizes) + f"; together {amount(sum(sizes.values()))}")] if sizes else []
+
+
 def summary(body: Mapping[str, Any], root: str, console: Console) -> None:
     """The end of a run: its balance, what failed and what it cost; the same numbers as `report.json`."""
     table = Table(
@@ -153,10 +164,8 @@ def summary(body: Mapping[str, Any], root: str, console: Console) -> None:
             "read",
             f"{amount(body['read_bytes'])}, {ratio(body['read_bytes'], body['source_bytes'])} per source byte",
         ),
-        (
-            "stored",
-            ", ".join(f"{name} {amount(count)}" for name, count in body["stored_bytes"].items()) or "nothing new",
-        ),
+        ("stored", _kinds(body["stored_bytes"]) or "nothing new"),
+        *_an_hour(body),
         ("reused", ", ".join(f"{count} {name}" for name, count in body["reused"].items() if count) or "nothing"),
         (
             "time",

@@ -78,8 +78,9 @@ def render(
 
     Returns:
         `frames`; `hard` (first frame of each shot entered by a cut); `gradual` ([kind, first, last] with kind
-        `dissolve`, `fade-in` or `fade-to-black`); `flashes` ([first, last]); `fps`, `seconds`, `width`, `height`,
-        `rotation`, `variable_frame_rate`, `bars`, `codec` and `sound` ([hertz, start, end] in seconds). JSON-able.
+        `dissolve`, `wipe`, `fade-in`, `fade-to-black` or `fade-to-white`); `flashes` ([first, last]); `fps`,
+        `seconds`, `width`, `height`, `rotation`, `variable_frame_rate`, `bars`, `codec` and `sound` ([hertz, start,
+        end] in seconds). JSON-able.
     """
     path = Path(path)
     steps, edits = plan(shots)

@@ -126,6 +126,7 @@ def _store_waste(corpus: tables.Corpus, before: datetime) -> Iterator[Waste]:
             # A marker without a folder says that there was nothing to measure or hear: it stays with its video.
             referred = key in keys[step] or owner in silent[step]
         else:
-            referred = owner in known or owner == "failed"
+            # A segment is of use to the run that measures it, or to the next that goes on: not for long.
+            referred = (owner in known or owner == "failed") and step not in ("segments", "segment")
         if not referred and _old(stat, before):
             yield Waste("store", stat.uri, stat.size or 0)

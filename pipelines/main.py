@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "schema": ("pipelines.schema", "every column: meaning, unit, range, source"),
     "export": ("pipelines.export", "a table as plain Parquet, CSV or JSON Lines, at any snapshot"),
     "gc": ("pipelines.gc", "remove orphans and replaced parts (a dry run by default)"),
+    "eval-cuts": ("pipelines.eval_cuts", "score detectors on videos whose edits are known"),
     "demo": ("pipelines.demo", "render footage with known edits, curate it, compare"),
 }
 """Every command: the module that has its `run`, and what it does."""
@@ -80,7 +81,7 @@ def _leaving_at_once() -> Iterator[None]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `rushes`."""
     words = list(sys.argv[1:] if argv is None else argv)
-    listed = "\n".join(f"  {name:<8} {text}" for name, (_, text) in COMMANDS.items())
+    listed = "\n".join(f"  {name:<9} {text}" for name, (_, text) in COMMANDS.items())
     if not words or words[0] in ("-h", "--help", "help"):
         print(USAGE.format(commands=listed))
         return 0 if words else USAGE_ERROR

@@ -11,7 +11,7 @@ import dataclasses
 import difflib
 import functools
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pipelines import config as configuration
@@ -67,11 +67,14 @@ def _words(field: dataclasses.Field[Any]) -> str:
     return f"{text} [{'; '.join(details)}]".replace("%", "%%")
 
 
-def add_settings(parser: argparse.ArgumentParser, groups: Sequence[str]) -> None:
-    """Add the options of some groups, each under its own title. An option that isn't given stays absent."""
+def add_settings(parser: argparse.ArgumentParser, groups: Sequence[str], leave_out: Collection[str] = ()) -> None:
+    """Add the options of some groups but some fields, each group under its own title. An option that isn't given stays
+    absent."""
     for group in groups:
         section = parser.add_argument_group(configuration.TITLES[group])
         for field in dataclasses.fields(configuration.group_class(group)):
+            if field.name in leave_out:
+                continue
             name, kind = option_name(field), typing.get_type_hints(configuration.group_class(group))[field.name]
             kwargs: dict[str, Any] = {"dest": field.name, "default": argparse.SUPPRESS, "help": _words(field)}
             if kind is bool:

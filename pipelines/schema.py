@@ -9,10 +9,10 @@ import pyarrow as pa
 
 from pipelines import options
 from pipelines.columns import columns, say
-from transforms import records, series, signals
+from transforms import loudness, recorder, records, series, signals
 from transforms.settings import ConfigError
 
-SERIES = {"signals": signals.COLUMNS}
+SERIES = {"signals": signals.COLUMNS, **recorder.SERIES, "loudness": loudness.COLUMNS}
 """Every series of the store, by the name of its file."""
 
 DESCRIPTION = "Print every column of every table, or of one: type, meaning, unit, range, source."

@@ -9,6 +9,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import io
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,7 +21,7 @@ from apache_beam.pvalue import PCollection
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from pipelines import work
+from pipelines import measuring
 from pipelines.config import Config
 from pipelines.writing import RunPlan
 from transforms import progress, sources, storage
@@ -28,12 +29,15 @@ from transforms.failures import CLASSES, ElementError
 from transforms.pool import Pool, shared_pool
 from transforms.records import FailureRow, to_dict
 from transforms.rows import Collector
-from transforms.store import Store
+from transforms.store import Store, canonical
 
-ROWS, TALLY = "rows", "tally"
+ROWS, TALLY, NEXT = "rows", "tally", "next"
 
 SOURCE_TASK = "pipelines.work:curate_source"
 """The task of a source, as a child process finds it."""
+
+SEGMENT_TASK = "pipelines.work:segment_task"
+"""The task of a segment of a long video."""
 
 _LOOKUP_THREADS = 16
 
@@ -67,18 +71,21 @@ def failure(run_id: str, step: str, subject: str, error: ElementError, video_id:
 
 
 class _Gathering(beam.DoFn):
-    """A DoFn that gathers rows and counts over a bundle and sends them in bounded batches."""
+    """A DoFn that gathers rows, counts and what comes next over a bundle, and sends them in bounded batches."""
 
     def __init__(self, plan: RunPlan) -> None:
         self._plan = plan
 
     def start_bundle(self) -> None:
         self._rows, self._counts = Collector(self._plan.buckets), Counter[str]()
+        self._next: list[Any] = []
 
     def _sendable(self, everything: bool) -> Iterator[Any]:
         if everything or self._rows.full:
             for batch in self._rows.drain():
                 yield beam.pvalue.TaggedOutput(ROWS, batch)
+        yield from (beam.pvalue.TaggedOutput(NEXT, element) for element in self._next)
+        self._next = []
         if everything:
             for count in self._counts.items():
                 yield beam.pvalue.TaggedOutput(TALLY, count)
@@ -101,7 +108,7 @@ class ListSources(_Gathering):
         for found in sources.expand([element], self._config.listing, self._config.storage, [self._plan.root]):
             self._counts["list.in"] += 1
             if isinstance(found, sources.SourceRef):
-                yield work.shard_of(found), dataclasses.asdict(found)
+                yield measuring.shard_of(found), dataclasses.asdict(found)
             else:
                 error = ElementError(found["error_class"], found["message"])
                 self._rows.add([("failures", failure(self._plan.run_id, "list", found["subject"], error))], [])
@@ -137,12 +144,12 @@ class LookUp(_Gathering):
             for ref, known in zip(distinct.values(), threads.map(self._fresh, distinct.values()), strict=True):
                 if isinstance(known, ElementError):
                     self._refuse(ref, known, "read")
-                elif not again and (key := work.refusal_key(known)) and key in refused:
+                elif not again and (key := measuring.refusal_key(known)) and key in refused:
                     told = self._store.get("refused", key, "failed") or {}
                     self._refuse(ref, ElementError(told["error_class"], told["message"]), told["step"] or "read")
                     self._counts["failures.reused"] += 1
                 else:
-                    video_id = None if self._config.run.verify else videos.get(work.source_key(known) or "")
+                    video_id = None if self._config.run.verify else videos.get(measuring.source_key(known) or "")
                     self._counts["sources.reused"] += video_id is not None
                     yield Known(dataclasses.asdict(known), video_id)
         yield from self._sendable(everything=False)
@@ -170,11 +177,18 @@ class InChildren(_Gathering):
         plan: What the run was launched with.
         config: The configuration.
         task: Makes the task of an element: function name, arguments, and what the element is called in failures.
+        after: What an element becomes once its task has ended, well or not; without it nothing.
     """
 
-    def __init__(self, plan: RunPlan, config: Config, task: Callable[[Any], tuple[str, dict[str, Any], str]]) -> None:
+    def __init__(
+        self,
+        plan: RunPlan,
+        config: Config,
+        task: Callable[[Any], tuple[str, dict[str, Any], str]],
+        after: Callable[[Any], Any] | None = None,
+    ) -> None:
         super().__init__(plan)
-        self._config, self._task = config, task
+        self._config, self._task, self._after = config, task, after
 
     def setup(self) -> None:
         settings = self._config.pool
@@ -189,12 +203,12 @@ class InChildren(_Gathering):
 
     def start_bundle(self) -> None:
         super().start_bundle()
-        self._running: dict[concurrent.futures.Future[Any], str] = {}
+        self._running: dict[concurrent.futures.Future[Any], tuple[str, Any]] = {}
 
     def process(self, element: Any) -> Iterator[Any]:
         """Submit one element; collect what has ended."""
         function, arguments, subject = self._task(element)
-        self._running[self._pool.submit(function, arguments, subject)] = subject
+        self._running[self._pool.submit(function, arguments, subject)] = subject, element
         for future in [f for f in self._running if f.done()]:
             self._collect(future)
         yield from self._sendable(everything=False)
@@ -205,16 +219,24 @@ class InChildren(_Gathering):
         yield from super().finish_bundle()
 
     def _collect(self, future: concurrent.futures.Future[Any]) -> None:
-        subject = self._running.pop(future)
+        subject, element = self._running.pop(future)
         run_id = self._plan.run_id
+        if self._after is not None:
+            self._next.append(self._after(element))
         try:
             made = future.result()
         except ElementError as error:
+            if self._after is not None:
+                self._counts["segments.failed"] += 1  # What comes after misses it, and says so.
+                return
             self._rows.add([("failures", failure(run_id, getattr(error, "phase", "") or "read", subject, error))], [])
             self._sender.send({"sources_failed": 1})
             return
         self._rows.add(made["rows"], made["scopes"])
         self._counts.update(made["tally"])
+        self._next += made.get("segments", ())
+        if not made["scopes"]:
+            return  # Nothing is done yet: the source is left to the tasks of its segments, or this was one.
         clips = [row for table, row in made["rows"] if table == "clips"]
         video = next((row for table, row in made["rows"] if table == "videos"), None)
         if video and video["audio_error"]:
@@ -250,9 +272,33 @@ def read_sources(
         known.known
         | "Spread" >> beam.Reshuffle()
         | "Work"
-        >> beam.ParDo(InChildren(plan, config, _SourceTask(job, config.to_json(), plan.root))).with_outputs(ROWS, TALLY)
+        >> beam.ParDo(InChildren(plan, config, _SourceTask(job, config.to_json(), plan.root, False))).with_outputs(
+            ROWS, TALLY, NEXT
+        )
     )
-    return {name: (listed[name], known[name], done[name]) | f"All_{name}" >> beam.Flatten() for name in (ROWS, TALLY)}
+    # A long video comes by twice: its segments go to whoever is free, and once all are done it comes again.
+    measured = (
+        done[NEXT]
+        | "SpreadSegments" >> beam.Reshuffle()
+        | "Measure" >> beam.ParDo(InChildren(plan, config, _segment_task, after=_same_video)).with_outputs(TALLY, NEXT)
+    )
+    again = _JoinTask(_SourceTask(job, config.to_json(), plan.root, True))
+    joined = (
+        measured[NEXT]
+        | "GroupByVideo" >> beam.GroupByKey()
+        | "Join" >> beam.ParDo(InChildren(plan, config, again)).with_outputs(ROWS, TALLY)
+    )
+    rows = (listed[ROWS], known[ROWS], done[ROWS], joined[ROWS])
+    tallies = (listed[TALLY], known[TALLY], done[TALLY], measured[TALLY], joined[TALLY])
+    return {ROWS: rows | "AllRows" >> beam.Flatten(), TALLY: tallies | "AllTallies" >> beam.Flatten()}
+
+
+def _segment_task(element: dict[str, Any]) -> tuple[str, dict[str, Any], str]:
+    return SEGMENT_TASK, element, storage.redact(element["ref"]["uri"])
+
+
+def _same_video(element: dict[str, Any]) -> tuple[str, None]:
+    return canonical([element["ref"], element["video_id"]]), None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -260,11 +306,21 @@ class _SourceTask:
     job: str
     config: dict[str, Any]
     root: str
+    whole: bool
 
     def __call__(self, element: Known) -> tuple[str, dict[str, Any], str]:
         ref, video_id = element
-        arguments = {"job": self.job, "ref": ref, "video_id": video_id, "config": self.config, "root": self.root}
+        place = {"config": self.config, "root": self.root}
+        arguments = {"job": self.job, "ref": ref, "video_id": video_id, **place, "whole": self.whole}
         return SOURCE_TASK, arguments, storage.redact(ref["uri"])
+
+
+@dataclasses.dataclass(frozen=True)
+class _JoinTask:
+    task: _SourceTask
+
+    def __call__(self, element: tuple[str, Iterable[None]]) -> tuple[str, dict[str, Any], str]:
+        return self.task(Known(*json.loads(element[0])))
 
 
 def recut_videos(

@@ -162,6 +162,7 @@ def commit_run(plan: RunPlan, staged: Sequence[Merged], tally: Mapping[str, int]
         "footage_seconds": sum(s.get("seconds", 0.0) for s in summaries.get("videos", ())),
         "clip_seconds": sum(s.get("seconds", 0.0) for s in summaries.get("clips", ())),
         "kept_seconds": sum(s.get("kept_seconds", 0.0) for s in summaries.get("clips", ())),
+        "stored_seconds": tally.get("stored_milliseconds", 0) / 1000,
         "step_seconds": {n.removesuffix("_ms"): c / 1000 for n, c in sorted(tally.items()) if n.endswith("_ms")},
         "config": plan.config,
         "versions": plan.versions,

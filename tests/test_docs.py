@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from filters.quality import REASONS, QualitySettings
-from pipelines import config, curate, main, options, scenes, work
+from pipelines import config, curate, main, measuring, options, scenes, work
 from tests.pipelines import corpora
 from transforms import attempts, failures, lists, records
 from transforms.clips import BucketSettings, latent_counts
@@ -103,7 +103,7 @@ def test_every_command_can_be_typed(words, inside):
             _, given = options.settle(own.parse_args(mine), GROUPS[name])
             assert given.output
             assert given.inputs or name == "scenes"
-        elif name == "demo":
+        elif name in ("demo", "eval-cuts"):
             importlib.import_module(main.COMMANDS[name][0]).parser().parse_args(argv)
         else:
             assert main.main(rest) == 0
@@ -152,7 +152,7 @@ def test_every_failure_class_has_its_heading():
     text = page("failures.md")
     assert re.findall(r"^### (\w+)$", text, re.MULTILINE) == list(failures.CLASSES)
     remembered = text.split("**Tried again?**")[1].split("will be met again")[0]
-    assert set(re.findall(r"`(\w+)`", remembered)) == work.LASTING
+    assert set(re.findall(r"`(\w+)`", remembered)) == measuring.LASTING
     later = re.search(r"HTTP answers ([\d, and\n]+) are tried", text)
     assert later
     assert {int(n) for n in re.findall(r"\d+", later[1])} == attempts.LATER

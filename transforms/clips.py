@@ -17,20 +17,15 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.detect import black_frames, mean_colours
+from transforms.events import frozen_frames, mark
+from transforms.evidence import Evidence, heard, seen
 from transforms.records import ClipRow, to_dict
 from transforms.samples import frame_name
-from transforms.scenes import Span, edge_pts
+from transforms.scenes import Span
 from transforms.settings import setting
 from transforms.signals import About, Signals
+from transforms.timeline import mean_colours
 
-_STILL: Final = 0.001 * 255
-"""Mean absolute luma change up to which two frames are the same picture (FFmpeg freezedetect `noise`: -60 dB, 0.001 of
-full scale)."""
-_DRIFT: Final = 1.0
-"""Luma change a second that noise may add up to in a frozen stretch: stills from x264 have 0.9, slow footage 1.2."""
-_FROZEN_SECONDS: Final = 2.0
-"""Shortest frozen stretch (FFmpeg freezedetect `duration`)."""
 _BAR_ROWS: Final = 2
 """Bars thinner than this in the small picture are taken for a soft edge."""
 _BAR_QUANTILE: Final = 0.02
@@ -86,28 +81,6 @@ def clip_id(video_id: str, start_pts: int, end_pts: int, time_base_num: int, tim
     """The name of a span, the same under every set of cuts: 32 hexadecimal digits."""
     text = json.dumps([video_id, start_pts, end_pts, time_base_num, time_base_den], separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def frozen_seconds(moved: NDArray[np.float64], starts: NDArray[np.float64]) -> float:
-    """Time in frozen stretches: any 2 s in which no frame changes by more than `_STILL`, and all by little together.
-
-    FFmpeg's freezedetect compares each frame with the first of its stretch; stored are changes from frame to frame.
-    Slow movement adds up over a stretch where coding noise hardly does, so the sum tells the two apart.
-
-    Args:
-        moved: Mean absolute luma change of each frame against the one before; [0] does not count. Shape (n,).
-        starts: Seconds at which each frame starts, and at which the last one ends. Shape (n + 1,).
-    """
-    total = np.concatenate([[0.0], np.cumsum(moved[1:])])
-    jumps = np.concatenate([[0], np.cumsum(moved[1:] > _STILL)])
-    first = np.arange(len(moved))
-    end = np.searchsorted(starts, starts[:-1] + _FROZEN_SECONDS - 1e-6)
-    first, end = first[end <= len(moved)], end[end <= len(moved)]
-    frozen = (jumps[end - 1] == jumps[first]) & (total[end - 1] - total[first] <= _DRIFT * _FROZEN_SECONDS)
-    depth = np.zeros(len(moved) + 1, np.int64)
-    np.add.at(depth, first[frozen], 1)
-    np.add.at(depth, end[frozen], -1)
-    return float(np.diff(starts)[np.cumsum(depth)[:-1] > 0].sum())
 
 
 class Bars(NamedTuple):
@@ -237,35 +210,31 @@ def _middle_sample(span: Span, sample_pts: Sequence[int]) -> int | None:
 
 
 def clip_rows(
-    video: Mapping[str, Any],
-    signals: Signals,
-    spans: Sequence[Span],
-    cut: str,
-    buckets: BucketSettings,
-    sample_pts: Sequence[int] = (),
-    samples_uri: str = "",
-    audio_levels: NDArray[np.float64] | None = None,
+    video: Mapping[str, Any], evidence: Evidence, spans: Sequence[Span], cut: str, buckets: BucketSettings
 ) -> list[dict[str, Any]]:
     """One row of `clips` for each span, with every measure; kept, as nobody has judged it yet.
 
     Args:
         video: Columns of the video's row: `video_id`, `width`, `height`, `sample_aspect`, `audio_offset`,
-        `audio_seconds`. signals: The video's signals, in the orientation it was decoded in. spans: Spans of the video.
-        cut: Name of the set of cuts. buckets: What to count patches for. sample_pts: PTS of every stored frame.
-        samples_uri: The file that holds them, below the output folder. audio_levels: RMS in dBFS of every 0.1 s of the
-        stored audio.
+            `audio_seconds`.
+        evidence: What is stored of it, in the orientation it was decoded in.
+        spans: Spans of the video.
+        cut: Name of the set of cuts.
+        buckets: What to count patches for.
     """
+    signals, marks = evidence.signals, mark(evidence.signals)
     num, den = signals.about.time_base_num, signals.about.time_base_den
     base = num / den
-    starts = (edge_pts(signals) - signals["pts"][:1]) * base
+    starts = marks.starts
     luma, moved, sharpness = signals.mean("gray"), signals.mean("delta_gray"), signals.sharpness
-    colours, black = mean_colours(signals), black_frames(signals)
+    colours, black, contrast = mean_colours(signals), marks.black, signals.contrast
     strength = colours.max(1) - colours.min(1)
     usual = bars_of(signals, black, 0, len(signals))
     aspect = _aspect(video.get("sample_aspect"))
     turned = signals.about.rotation % 180 == 90
     offset, audio_seconds = video.get("audio_offset") or 0.0, video.get("audio_seconds") or 0.0
     width, height = int(video["width"]), int(video["height"])
+    levels = evidence.loudness["rms"] / 100 if evidence.loudness is not None else None
 
     rows = []
     for span in spans:
@@ -281,7 +250,7 @@ def clip_rows(
         packets = int(signals["size"][first:end].sum())
         latent, patches = latent_counts(frames, *inner, buckets)
         blue, green, red = (float(v) for v in colours[first:end].mean(0))
-        sample = _middle_sample(span, sample_pts)
+        sample = _middle_sample(span, evidence.sample_pts)
         has_audio = min(end_seconds, offset + audio_seconds) > max(start_seconds, offset)
         row = ClipRow(
             clip_id=clip_id(video["video_id"], span.start_pts, span.end_pts, num, den),
@@ -317,10 +286,13 @@ def clip_rows(
             motion=float(inside.mean()) * rate / 24 if len(inside) else 0.0,
             motion_max=float(inside.max()) if len(inside) else 0.0,
             black_share=float(shares[black[first:end]].sum() / shares.sum()),
-            frozen_share=min(1.0, frozen_seconds(moved[first:end], starts[first : end + 1]) / seconds),
+            frozen_share=float(shares[frozen_frames(moved[first:end], starts[first : end + 1])].sum() / shares.sum()),
+            contrast=float(contrast[first:end].mean()),
+            **seen(evidence, marks, (first, end), (span.start_pts, span.end_pts)),
             bits_per_pixel=8 * packets / (frames * width * height) if packets else None,
             has_audio=has_audio,
-            audio_rms=audio_level(audio_levels, offset, start_seconds, end_seconds) if has_audio else None,
+            audio_rms=audio_level(levels, offset, start_seconds, end_seconds) if has_audio else None,
+            **(heard(evidence, start_seconds - offset, end_seconds - offset) if has_audio else {}),
             kept=True,
             reasons=[],
             reason_values={},
@@ -328,7 +300,7 @@ def clip_rows(
             shape_bucket=shape_bucket(*inner, seconds, aspect if not turned else 1 / aspect),
             latent_frames=latent,
             latent_patches=patches,
-            frame_uri=f"{samples_uri}#{frame_name(sample)}" if sample is not None else None,
+            frame_uri=f"{evidence.samples_uri}#{frame_name(sample)}" if sample is not None else None,
         )
         rows.append(to_dict(row))
     return rows

@@ -1,12 +1,13 @@
-"""Detectors: which frames open a new shot, decided from stored signals alone.
+"""Detectors: which frames open a new shot, decided from what was stored.
 
-A detector here is PySceneDetect's own decision code fed with the numbers that one decode left behind, so that changing
-a threshold reads no footage. Its frame arithmetic is replaced, its decisions are not: `content` and `adaptive` get
-their score from stored sums of HSV and edge changes, `threshold` its mean level, `hash` its 64 bits. Times are the
-frames' own PTS, so that lengths in seconds hold where the frame rate varies.
+A single detector is PySceneDetect's own decision code fed with the numbers that one decode left behind, so that
+changing a threshold reads no footage. Its frame arithmetic is replaced, its decisions are not: `content` and `adaptive`
+get their score from stored sums of HSV and edge changes, `threshold` its mean level, `hash` its 64 bits. Times are the
+frames' own PTS, so that lengths in seconds hold where the frame rate varies. `gradual` finds dissolves, wipes and fades
+with their ends (`transforms.gradual`), `transnetv2` asks a neural network (`transforms.transnet`).
 
-`combined` is the default and this project's own vote over the same signals (see `_combined`); a single detector gives
-what PySceneDetect's command line gives, flashes included.
+`combined` is the default and this project's own: a vote for hard cuts over the same signals (see `_votes`), and
+`gradual`. A single detector of PySceneDetect gives what its command line gives, flashes included.
 """
 
 from __future__ import annotations
@@ -18,24 +19,43 @@ from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scenedetect.common import FrameTimecode, Timecode
 from scenedetect.detectors import AdaptiveDetector, ContentDetector, HashDetector, ThresholdDetector
 
+from transforms.gradual import Thumbnails, find_gradual
 from transforms.settings import ConfigError, setting
 from transforms.signals import Signals, hash_bits
+from transforms.timeline import Floats, Views, average_rate, black_frames, edge_pts, mean_colours, runs
+from transforms.transnet import find_shots
 
-Floats = NDArray[np.float64]
+__all__ = ["DETECTORS", "Cut", "DetectSettings", "average_rate", "black_frames", "detect", "mean_colours"]
 
 _CLI: Final = "PySceneDetect 0.7.2 command line"
 
 
 class Cut(NamedTuple):
-    """The first frame of a new shot: its index from 0, its PTS, and who found it (several names joined by `+`)."""
+    """Where one shot ends and the next begins.
+
+    Attributes:
+        frame: First frame that is wholly of the new shot, from 0; the number of frames where the video fades out at its
+            end.
+        pts: Its PTS; the end of the last frame where there is no such frame.
+        detector: Who found it, several names joined by `+`; of a gradual transition its kind: `dissolve`, `wipe`,
+            `fade` (`transnetv2` does not tell kinds).
+        end_frame: First frame that is no longer wholly of the shot before: `frame` itself at a hard cut.
+        end_pts: Its PTS.
+    """
 
     frame: int
     pts: int
     detector: str
+    end_frame: int
+    end_pts: int
+
+    @property
+    def gradual(self) -> bool:
+        """Frames lie between the two shots that are of neither."""
+        return self.end_frame < self.frame
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,11 +101,18 @@ class DetectSettings:
         source=_CLI,
     )
     flash_seconds: float = setting(
-        0.2,
+        0.4,
         "A disturbance at most this long after which the same picture returns is no cut (`combined` only; 0: off).",
         unit="s",
         low=0,
         high=2,
+    )
+    transnet_threshold: float = setting(
+        0.5,
+        "Probability from which `transnetv2` takes a frame for part of a transition.",
+        low=0.01,
+        high=0.99,
+        source="TransNetV2 (NeMo Curator and cosmos-curate 0.4)",
     )
     stride_seconds: float = setting(
         10.0,
@@ -126,19 +153,6 @@ def content_scores(signals: Signals, weights: Iterable[float] = (1.0, 1.0, 1.0, 
     for name, weight in zip(("delta_hue", "delta_sat", "delta_lum", "delta_edges"), weights, strict=True):
         total = total + signals.mean(name) * weight
     return np.asarray(total / sum(abs(weight) for weight in weights), np.float64)
-
-
-def mean_colours(signals: Signals) -> Floats:
-    """Mean blue, green and red of each frame: shape (frames, 3), 0 to 255."""
-    return np.stack([signals.mean("blue"), signals.mean("green"), signals.mean("red")], 1)
-
-
-def average_rate(signals: Signals) -> Fraction:
-    """Frames a second over the whole video, from the PTS themselves; 25 where a single frame tells nothing."""
-    pts, about = signals["pts"], signals.about
-    if len(pts) < 2:
-        return Fraction(25)
-    return Fraction((len(pts) - 1) * about.time_base_den, int(pts[-1] - pts[0]) * about.time_base_num)
 
 
 def _min_gap(signals: Signals, settings: DetectSettings) -> int:
@@ -207,26 +221,15 @@ def _stride(signals: Signals, settings: DetectSettings) -> list[int]:
 _FLAT_CHANGE: Final = 20.0
 _LEAST_CHANGE: Final = 4.0
 _LEAST_BITS: Final = 12
-_SAME_BITS: Final = 10
-_SAME_LEVEL: Final = 8.0
 _STANDS_OUT: Final = 2.0
-_BLACK_SHARE: Final = 0.98
 """Constants of `combined`, in 8-bit levels, bits of 64 and ratios. Measured on known cuts (`benchmarks/eval_cuts.py`):
 true cuts change mean luma by 24 levels or more and at least 22 bits; keyframe pulses and noise in dark pictures, which
-`content` and `adaptive` take for cuts, at most 10 levels and 8 bits. A black frame is FFmpeg blackdetect's: 98 % of its
-pixels."""
-
-
-def black_frames(signals: Signals) -> NDArray[np.bool_]:
-    """Frames with at least 98 % of their pixels at or below luma 32 (FFmpeg blackdetect's `picture_black_ratio_th` and,
-    near enough, its `pixel_black_th` of 10 %)."""
-    return np.asarray(signals["dark"] >= _BLACK_SHARE * signals.pixels)
-
-
-def runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Stretches of true values as [first, past the last)."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+`content` and `adaptive` take for cuts, at most 10 levels and 8 bits."""
+NEAREST_SECONDS: Final = 0.2
+"""Of cuts nearer to each other the strongest stays."""
+_BLACK_CONTRAST: Final = 3.0
+_BLACK_LEVEL: Final = 8.0
+"""Contrast and mean level that a black stretch falls to, in levels; dark scenes seldom do."""
 
 
 def _neighbour_ratio(scores: Floats, window: int) -> Floats:
@@ -236,19 +239,16 @@ def _neighbour_ratio(scores: Floats, window: int) -> Floats:
     return np.minimum(scores / np.maximum(sums / (2.0 * window), 1e-5), 255.0)
 
 
-def _returns(frame: int, reach: int, bits: NDArray[np.bool_], colours: Floats) -> bool:
-    """Whether a picture from shortly before `frame` comes back shortly after: a flash, a dropped picture, a glitch."""
-    for gap in range(1, reach + 1):
-        # `gap` disturbed frames lie between the two pictures, and `frame` opens or follows the disturbance.
-        for after in range(max(frame, gap + 1), min(frame + gap, len(bits) - 1) + 1):
-            before = after - gap - 1
-            if before >= frame:
-                continue
-            if np.count_nonzero(bits[before] != bits[after]) > _SAME_BITS:
-                continue
-            if np.abs(colours[before] - colours[after]).max() <= _SAME_LEVEL:
-                return True
-    return False
+def _returns(frame: int, reach: int, views: Views) -> bool:
+    """Whether a view from shortly before `frame` comes back shortly after: a flash, a dropped picture, a glitch.
+
+    Up to `reach` disturbed frames lie between the two, and `frame` opens or follows the disturbance.
+    """
+    before = np.arange(max(0, frame - reach - 1), frame)
+    after = np.arange(frame, min(frame + reach, len(views.bits) - 1) + 1)
+    gaps = after[None, :] - before[:, None] - 1
+    rows, columns = np.nonzero((gaps >= 1) & (gaps <= reach))
+    return bool(views.same(before[rows], after[columns]).any())
 
 
 def keep_strongest(frames: Iterable[int], scores: Floats, seconds: Floats, gap: float) -> list[int]:
@@ -262,28 +262,26 @@ def keep_strongest(frames: Iterable[int], scores: Floats, seconds: Floats, gap: 
     return kept
 
 
-def _combined(signals: Signals, settings: DetectSettings) -> list[Cut]:
-    """Hard cuts by vote, and the edges of black.
+def _votes(signals: Signals, settings: DetectSettings) -> dict[int, str]:
+    """Hard cuts by vote, with who voted for each.
 
     A hard cut is a change that `adaptive` sees, or that both `content` and `hash` see and that is twice its
     neighbours'; and the picture must really be another one: by structure (hash bits), by light, or by mean colour.
     Keyframe pulses and chroma noise in the dark pass the first test and fail the second. Flashes are taken out
-    (`_returns`), and of what lies within `flash_seconds` the strongest change stays. Black longer than
-    `fade_min_seconds` is cut at both of its edges, so that no clip keeps a black tail; inside it nothing is.
+    (`_returns`), and inside black nothing is a cut.
     """
-    seconds, colours = signals.seconds, mean_colours(signals)
-    bits = hash_bits(signals["hash"]).reshape(-1, 64)
+    views = Views(signals)
     scores = content_scores(signals, settings.weights)
     ratio = _neighbour_ratio(scores, settings.adaptive_window)
     moved = np.zeros(len(scores))
-    moved[1:] = np.abs(np.diff(colours, axis=0)).max(1)
+    moved[1:] = np.abs(np.diff(views.colours, axis=0)).max(1)
     turned = np.zeros(len(scores), np.int64)
-    turned[1:] = np.count_nonzero(bits[1:] != bits[:-1], axis=1)
+    turned[1:] = np.count_nonzero(views.bits[1:] != views.bits[:-1], axis=1)
     light = signals.mean("delta_gray")
     votes = {
         "adaptive": (scores >= settings.adaptive_min_content) & (ratio >= settings.adaptive_threshold),
         "content": scores >= settings.content_threshold,
-        "hash": turned / bits.shape[1] >= settings.hash_threshold,
+        "hash": turned / views.bits.shape[1] >= settings.hash_threshold,
     }
     seen = votes["adaptive"] | (votes["content"] & votes["hash"] & (ratio >= _STANDS_OUT))
     other = ((turned >= _LEAST_BITS) & (light >= _LEAST_CHANGE)) | (light >= _FLAT_CHANGE) | (moved >= _FLAT_CHANGE)
@@ -292,17 +290,63 @@ def _combined(signals: Signals, settings: DetectSettings) -> list[Cut]:
     candidates = np.flatnonzero(seen & other & between).tolist()
     if settings.flash_seconds > 0:
         reach = max(1, round(settings.flash_seconds * average_rate(signals)))
-        candidates = [f for f in candidates if not _returns(f, reach, bits, colours)]
-    names = {
-        frame: "+".join(name for name, vote in votes.items() if vote[frame])
-        for frame in keep_strongest(candidates, scores, seconds, settings.flash_seconds)
-    }
-    ends = np.append(seconds, np.inf)
-    for first, end in runs(black):
-        if min(ends[end], seconds[-1]) - seconds[first] >= settings.fade_min_seconds:
-            for frame in {first, end} - {0, len(seconds)}:
-                names[frame] = names.get(frame, "fade")
-    return [Cut(frame, int(signals["pts"][frame]), names[frame]) for frame in sorted(names)]
+        candidates = [frame for frame in candidates if not _returns(frame, reach, views)]
+    kept = keep_strongest(candidates, scores, signals.seconds, NEAREST_SECONDS)
+    return {frame: "+".join(name for name, vote in votes.items() if vote[frame]) for frame in kept}
+
+
+def _black_edges(signals: Signals, least: float) -> list[int]:
+    """First frames of black stretches of at least `least` seconds, and first frames after them."""
+    ends, contrast, light = np.append(signals.seconds, np.inf), signals.contrast, signals.mean("gray")
+    found: set[int] = set()
+    for first, past in runs(black_frames(signals)):
+        lasts = min(ends[past], ends[-2]) - ends[first]
+        black = contrast[first:past].min() <= _BLACK_CONTRAST and light[first:past].min() <= _BLACK_LEVEL
+        if black and lasts >= least:
+            found |= {first, past} - {0, len(signals)}
+    return sorted(found)
+
+
+def _hard(signals: Signals, frame: int, names: str) -> Cut:
+    pts = int(signals["pts"][frame])
+    return Cut(frame, pts, names, frame, pts)
+
+
+def _gradual(signals: Signals, settings: DetectSettings, thumbnails: Thumbnails | None) -> list[Cut]:
+    """`gradual`: between the hard cuts of the vote."""
+    pts = edge_pts(signals)
+    return [
+        Cut(end, int(pts[end]), kind, start, int(pts[start]))
+        for kind, start, end in find_gradual(signals, thumbnails, sorted(_votes(signals, settings)))
+    ]
+
+
+def without_inner(cuts: Iterable[Cut], gradual: Iterable[Cut]) -> list[Cut]:
+    """Hard cuts that lie in no gradual transition and at none of its ends."""
+    spans = [(one.end_frame, one.frame) for one in gradual]
+    return [cut for cut in cuts if not any(start <= cut.frame <= end for start, end in spans)]
+
+
+def _combined(signals: Signals, settings: DetectSettings, thumbnails: Thumbnails | None) -> list[Cut]:
+    """Hard cuts by vote and gradual transitions, which take the hard cuts inside them.
+
+    Black longer than `fade_min_seconds` whose edges are neither is cut at both, so that no clip keeps a black tail.
+    """
+    gradual = _gradual(signals, settings, thumbnails)
+    names = dict.fromkeys(_black_edges(signals, settings.fade_min_seconds), "black") | _votes(signals, settings)
+    hard = without_inner((_hard(signals, frame, names[frame]) for frame in names), gradual)
+    return sorted(gradual + hard)
+
+
+def _transnet(signals: Signals, settings: DetectSettings, thumbnails: Thumbnails | None) -> list[Cut]:
+    """`transnetv2`, on all thumbnails."""
+    if thumbnails is None:
+        raise ConfigError("--detectors transnetv2 needs thumbnails: measure with --keep full, or use another detector")
+    pts = edge_pts(signals)
+    return [
+        Cut(end, int(pts[end]), "transnetv2", start, int(pts[start]))
+        for start, end in find_shots(len(signals), thumbnails, settings.transnet_threshold)
+    ]
 
 
 _SINGLE: Final[dict[str, Callable[[Signals, DetectSettings], list[int]]]] = {
@@ -313,30 +357,43 @@ _SINGLE: Final[dict[str, Callable[[Signals, DetectSettings], list[int]]]] = {
     "stride": _stride,
 }
 
-DETECTORS: Final = ("combined", *_SINGLE)
+_PICTURED: Final[dict[str, Callable[[Signals, DetectSettings, Thumbnails | None], list[Cut]]]] = {
+    "combined": _combined,
+    "gradual": _gradual,
+    "transnetv2": _transnet,
+}
+
+DETECTORS: Final = ("combined", "gradual", *_SINGLE, "transnetv2")
 """Every detector by the name the command line gives it."""
 
 
-def detect(signals: Signals, name: str, settings: DetectSettings) -> list[Cut]:
+def detect(signals: Signals, name: str, settings: DetectSettings, thumbnails: Thumbnails | None = None) -> list[Cut]:
     """The cuts that one detector finds in a video.
 
     Args:
-        signals: Stored signals of the whole video, PTS strictly increasing.
+        signals: Stored signals of the whole video, PTS strictly increasing. Of a scan, its cuts are the answer,
+            whatever the detector: what it did not decode cannot be judged again.
         name: One of `DETECTORS`.
         settings: Thresholds.
+        thumbnails: Reads the stored thumbnails of a range of frames. None where they were not kept: `combined` and
+            `gradual` then find no dissolves and no wipes.
 
     Returns:
-        Cuts in order; never the first frame, which opens the first shot anyway.
+        Cuts in order. Never a hard one on the first frame, which opens the first shot anyway.
 
     Raises:
-        ConfigError: There is no such detector, or the weights are not four with one above zero.
+        ConfigError: There is no such detector, what it needs is not there, or the weights are not four with one above
+            zero.
     """
     if name not in DETECTORS:
         raise ConfigError(f"--detectors {name}: not one of {', '.join(DETECTORS)}")
     if len(settings.weights) != 4 or not any(settings.weights):
         raise ConfigError("--weights: four numbers for hue, saturation, lightness and edges, not all zero")
+    if signals.about.scan_cuts is not None:
+        frames = np.searchsorted(signals["pts"], signals.about.scan_cuts).tolist()
+        return [Cut(f, pts, "scan", f, pts) for f, pts in zip(frames, signals.about.scan_cuts, strict=True)]
     if len(signals) < 2:
         return []
-    if name == "combined":
-        return _combined(signals, settings)
-    return [Cut(frame, int(signals["pts"][frame]), name) for frame in _SINGLE[name](signals, settings)]
+    if name in _PICTURED:
+        return _PICTURED[name](signals, settings, thumbnails)
+    return [_hard(signals, frame, name) for frame in _SINGLE[name](signals, settings)]

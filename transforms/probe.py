@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 
 from transforms import media
 from transforms.failures import ElementError
+from transforms.frames import decode_alone
 
 RECIPE: Final = 1
 """Raised whenever the code changes what probing yields for the same bytes."""
@@ -82,6 +83,17 @@ class PacketIndex:
         pts, duration = self.pts[shown], self.duration[shown]
         last = int(pts.argmax())
         return int(pts.min()), int(pts[last]) + max(int(duration[last]), 1)
+
+    def steady(self, reorder: int = 64) -> bool:
+        """Every frame has a time of its own, and times run on through the file but for `reorder` packets at most.
+
+        Not so where a clock was set anew (streams put together), where a PTS is missing, or where edits repeat.
+        """
+        pts = self.pts[~self.discard]
+        if (pts == NO_PTS).any() or (np.diff(np.sort(pts)) == 0).any():
+            return False
+        highest, lowest = np.maximum.accumulate(pts), np.minimum.accumulate(pts[::-1])[::-1]
+        return bool((highest[:-reorder] < lowest[reorder:]).all())
 
 
 @dataclass(frozen=True)
@@ -227,20 +239,8 @@ def _read_packets(container: Any, stream: Any) -> tuple[PacketIndex, Any | None,
             tries -= 1
             encrypted |= packet.has_sidedata("encryption_info")
             if not encrypted and stream.codec_context is not None:
-                frame = _decode_one(stream, packet)
+                frame = decode_alone(stream, packet)
     return PacketIndex(**{name: np.asarray(columns[name], kind) for name, kind in _COLUMNS.items()}), frame, encrypted
-
-
-def _decode_one(stream: Any, packet: Any) -> Any | None:
-    context = stream.codec_context
-    try:
-        if not context.is_open:
-            media.prepare_decoder(stream)
-        frames = list(context.decode(packet)) + list(context.decode(None))
-        context.flush_buffers()
-    except (av.error.FFmpegError, ValueError):
-        return None
-    return frames[0] if frames else None
 
 
 def _video_facts(stream: Any, frame: Any | None) -> dict[str, Any]:

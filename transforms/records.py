@@ -52,7 +52,7 @@ class VideoRow:
     """One distinct sequence of bytes: what its demuxer says, and what one decode of it counted."""
 
     table: ClassVar[str] = "videos"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     key: ClassVar[tuple[str, ...]] = ("video_id",)
     scope: ClassVar[tuple[str, ...]] = ("video_id",)
 
@@ -126,6 +126,59 @@ class VideoRow:
     audio_error: str | None = column(
         "Why there is no stored audio although the container has an audio stream.", default=None
     )
+    audio_stream: int | None = column("Number of the stored audio stream in the container.", default=None)
+    audio_end_offset: float | None = column(
+        "End of the stored audio against that of the last frame shown; positive: audio ends later.",
+        unit="s",
+        default=None,
+    )
+    audio_loudness: float | None = column(
+        "Integrated loudness of the source's sound; null under 0.4 s and where all is below the gate.",
+        unit="LUFS",
+        source="EBU R128, ITU-R BS.1770-4",
+        default=None,
+    )
+    audio_loudness_range: float | None = column(
+        "Loudness range; null under 3 s.", unit="LU", span=">= 0", source="EBU Tech 3342", default=None
+    )
+    audio_short_term_max: float | None = column(
+        "Largest short-term loudness (3 s); null under 3 s.", unit="LUFS", source="EBU Tech 3341", default=None
+    )
+    audio_true_peak: float | None = column(
+        "True peak; null in digital silence.", unit="dBTP", source="ITU-R BS.1770-4 annex 2", default=None
+    )
+    audio_sample_peak: float | None = column(
+        "Largest sample; null in digital silence.", unit="dBFS", span="<= 0", default=None
+    )
+    audio_silence_share: float | None = column(
+        "Share of its time in silence: 0.5 s or more below -60 dBFS.",
+        span="0 to 1",
+        source="FFmpeg silencedetect",
+        default=None,
+    )
+    audio_clipped_share: float | None = column(
+        "Share of its tenths of a second with three or more samples in a row at full scale.",
+        span="0 to 1",
+        default=None,
+    )
+    audio_image: str | None = column(
+        "What the channels hold: `silent`, `mono`, `dual_mono`, `one_sided`, `opposed`, `stereo` or `surround`.",
+        default=None,
+    )
+    audio_correlation: float | None = column(
+        "Correlation of the first two channels; null where there are no two.", span="-1 to 1", default=None
+    )
+    audio_dead_channels: int | None = column("Channels without sound, LFE aside.", span=">= 0", default=None)
+    measure: str | None = column(
+        "How it was measured: `exact`, `lean`, or `scan`, whose numbers are approximate.", default=None
+    )
+    scan_kind: str | None = column("Kind of stream that was scanned; null of a full decode.", default=None)
+    scan_recall: float | None = column(
+        "Share of hard cuts that scans of such streams were measured to find; null where nobody measured.",
+        span="0 to 1",
+        source="benchmarks/scan.py",
+        default=None,
+    )
     measure_uri: str | None = column(
         "Folder in the store with signals, thumbnails and sampled frames, below the output folder.", default=None
     )
@@ -139,7 +192,7 @@ class ClipRow:
     """A span of a video, kept or dropped, with every measure that decided it."""
 
     table: ClassVar[str] = "clips"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     key: ClassVar[tuple[str, ...]] = ("video_id", "cut", "start_pts", "end_pts")
     scope: ClassVar[tuple[str, ...]] = ("video_id", "cut")
 
@@ -197,12 +250,75 @@ class ClipRow:
     frozen_share: float = column(
         "Share of the span's time in frozen stretches.", span="0 to 1", source="FFmpeg freezedetect"
     )
+    contrast: float = column(
+        "Mean over frames of the standard deviation of luma.", unit="8-bit level", span="0 to 127.5"
+    )
+    camera: str = column(
+        "Movement of the camera: `static`, `pan left`, `pan right`, `tilt up`, `tilt down`, `zoom in`, `zoom out`, "
+        "`roll cw`, `roll ccw`, `handheld` or `unknown`."
+    )
+    camera_confidence: float = column("How far that word can be trusted.", span="0 to 1")
+    flow: float | None = column(
+        "Mean length of the optical flow where the picture has texture; null where it was not measured.",
+        unit="picture widths/s",
+        span=">= 0",
+        source="Kroeger et al. 2016 (DIS)",
+        default=None,
+    )
+    moving_share: float | None = column(
+        "Mean share of the textured picture that moves against the camera.", span="0 to 1", default=None
+    )
+    flashes: int = column("Flashes of light.", span=">= 0", source="WCAG 2.3.1, ITU-R BT.1702")
+    flash_rate: float = column("Most flashes in any second; more than 3 are a hazard.", unit="1/s", source="WCAG 2.3.1")
+    flicker_share: float = column("Share of the span's time in oscillating light.", span="0 to 1")
+    duplicate_share: float | None = column(
+        "Share of frames that repeat the one before; null of a scan or a single frame.", span="0 to 1", default=None
+    )
+    unique_rate: float | None = column(
+        "Different pictures a second where it is no still; null where it is.", unit="1/s", default=None
+    )
+    cadence: str | None = column(
+        "How many frames a picture is shown, in turn: `1`, `2`, `2:3` (3:2 pull-down), ..., `mixed`.", default=None
+    )
+    blockiness: float | None = column(
+        "Steps on the 8x8 grid of block coding over those beside it, median; about 1 is none.",
+        span=">= 0",
+        source="after Wang, Bovik, Evans 2000",
+        default=None,
+    )
+    noise: float | None = column(
+        "Standard deviation of noise in the flattest parts, median.",
+        unit="8-bit levels",
+        span=">= 0",
+        source="Immerkaer 1996",
+        default=None,
+    )
+    interlaced_share: float | None = column("Share of looked-at frames that are combed.", span="0 to 1", default=None)
+    detail: float | None = column(
+        "Share of the frame's resolution that its sharpest edges use: about 0.5 was enlarged twice, or is soft.",
+        span="0 to 1",
+        source="MTF50, ISO 12233",
+        default=None,
+    )
     bits_per_pixel: float | None = column(
         "Packet bits of the span over frames times width times height.", unit="bit", span=">= 0", default=None
     )
     has_audio: bool = column("Stored audio covers some of the span.")
     audio_rms: float | None = column(
         "Level of the stored audio inside the span; null without audio.", unit="dBFS", span="<= 0", default=None
+    )
+    loudness: float | None = column(
+        "Integrated loudness inside the span; null under 0.4 s and where all is below the gate.",
+        unit="LUFS",
+        source="EBU R128, ITU-R BS.1770-4",
+        default=None,
+    )
+    true_peak: float | None = column(
+        "True peak inside the span.", unit="dBTP", source="ITU-R BS.1770-4 annex 2", default=None
+    )
+    silence_share: float | None = column("Share of its sound in silence.", span="0 to 1", default=None)
+    clipped_share: float | None = column(
+        "Share of its tenths of a second with clipped samples.", span="0 to 1", default=None
     )
     kept: bool = column("No reason to drop it holds.")
     reasons: list[str] = column("Every reason to drop it that holds, sorted; empty when kept.", default=None)

@@ -1,12 +1,8 @@
 """Samples: the pictures kept of a video, packed in one file, never an object a frame.
 
-A plain ZIP without compression, so that one range read gets one picture. It holds
-
-- `frames/<pts>.jpg`: sampled frames, upright, sample aspect ignored, with `index.json` saying why each was kept;
-- `thumbnails/<chunk>.zst`: one 48x27 RGB picture a frame shown, as decoded (not rotated), 256 frames a chunk: the bytes
-  of an array (frames, 27, 48, 3), compressed with Zstandard.
-
-The same pictures give the same bytes: entries have a fixed date, order and mode.
+A plain ZIP without compression, so that one range read gets one picture: `frames/<pts>.jpg` in the order of time,
+upright, sample aspect ignored, with `index.json` saying why each was kept. The same pictures give the same bytes,
+however they came: entries have a fixed date, order and mode.
 """
 
 from __future__ import annotations
@@ -19,19 +15,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-
-THUMBNAIL_WIDTH: Final = 48
-THUMBNAIL_HEIGHT: Final = 27
-"""The size TransNetV2 looks at (Soucek and Lokoc 2020)."""
-
-CHUNK: Final = 256
-"""Frames a chunk of thumbnails: about 1 MB when opened."""
-
-_THUMBNAIL_BYTES: Final = THUMBNAIL_WIDTH * THUMBNAIL_HEIGHT * 3
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+
+WHY: Final = ("sample", "scene_start", "scene_end")
+"""Reasons to keep a frame: the least-moving of a tick of the sampling rate, first and last of a local scene."""
+
+
+def write_entry(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    """Add an entry that depends on its name and bytes alone."""
+    info = zipfile.ZipInfo(name, _EPOCH)
+    info.create_system, info.external_attr = 3, 0o100644 << 16
+    archive.writestr(info, data)
 
 
 @dataclass(frozen=True)
@@ -40,7 +34,7 @@ class FrameEntry:
 
     Attributes:
         pts: Its PTS.
-        why: Why it was kept, any of `sample` (a tick of the sampling rate), `scene_start`, `scene_end`.
+        why: Why it was kept, any of `WHY`, in that order.
         width: Width of the JPEG, pixels.
         height: Height of the JPEG, pixels.
     """
@@ -57,49 +51,39 @@ def frame_name(pts: int) -> str:
 
 
 class SamplesWriter:
-    """Writes `samples.zip` as pictures come; holds no picture, only the list of those written."""
+    """Writes `samples.zip`; pictures wait until no earlier one can come."""
 
     def __init__(self, path: str | Path) -> None:
         self._zip = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True)
-        self._codec = pa.Codec("zstd", compression_level=1)
-        self._frames: dict[int, tuple[list[str], int, int]] = {}
-        self._chunks = 0
-        self._thumbnails = 0
-
-    def _write(self, name: str, data: bytes) -> None:
-        info = zipfile.ZipInfo(name, _EPOCH)
-        info.create_system, info.external_attr = 3, 0o100644 << 16
-        self._zip.writestr(info, data)
+        self._why: dict[int, set[str]] = {}
+        self._sizes: dict[int, tuple[int, int]] = {}
+        self._waiting: dict[int, bytes] = {}
 
     def has(self, pts: int) -> bool:
         """Whether the frame of this PTS is in."""
-        return pts in self._frames
+        return pts in self._sizes
 
-    def add_frame(self, pts: int, jpeg: bytes, width: int, height: int) -> None:
+    def add(self, pts: int, jpeg: bytes, width: int, height: int) -> None:
         """Add a frame that is not in yet; say why with `note`."""
-        self._frames[pts] = ([], width, height)
-        self._write(frame_name(pts), jpeg)
+        self._why[pts], self._sizes[pts], self._waiting[pts] = set(), (width, height), jpeg
 
-    def note(self, pts: int, why: str) -> None:
+    def note(self, pts: int, *why: str) -> None:
         """Say why the frame of this PTS, which is in, was kept."""
-        self._frames[pts][0].append(why)
+        self._why[pts].update(why)
 
-    def add_thumbnails(self, thumbnails: npt.NDArray[np.uint8]) -> None:
-        """Add a chunk, (frames, 27, 48, 3) RGB; all but the last hold `CHUNK` frames."""
-        data = self._codec.compress(np.ascontiguousarray(thumbnails), asbytes=True)
-        self._write(f"thumbnails/{self._chunks:06d}.zst", data)
-        self._chunks += 1
-        self._thumbnails += len(thumbnails)
+    def settle(self, before: int | None = None) -> None:
+        """No frame with a PTS under `before` comes any more (None: none at all): write those that wait."""
+        for pts in sorted(p for p in self._waiting if before is None or p < before):
+            write_entry(self._zip, frame_name(pts), self._waiting.pop(pts))
 
     def close(self) -> None:
-        """Write the index and finish the file."""
+        """Write what waits and the index, and finish the file."""
+        self.settle()
         frames = [
-            {"pts": pts, "why": why, "width": width, "height": height}
-            for pts, (why, width, height) in sorted(self._frames.items())
+            {"pts": pts, "why": [w for w in WHY if w in why], "width": size[0], "height": size[1]}
+            for pts, (why, size) in sorted((p, (w, self._sizes[p])) for p, w in self._why.items())
         ]
-        self._write(
-            "index.json", json.dumps({"frames": frames, "thumbnails": self._thumbnails}, separators=(",", ":")).encode()
-        )
+        write_entry(self._zip, "index.json", json.dumps({"frames": frames}, separators=(",", ":")).encode())
         self._zip.close()
 
 
@@ -110,27 +94,10 @@ class Samples:
         self._zip = zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source)
         index = json.loads(self._zip.read("index.json"))
         self.frames = [FrameEntry(f["pts"], tuple(f["why"]), f["width"], f["height"]) for f in index["frames"]]
-        self.thumbnail_count: int = index["thumbnails"]
 
     def jpeg(self, pts: int) -> bytes:
         """The JPEG of a sampled frame. Raises KeyError when that frame was not kept."""
         return self._zip.read(frame_name(pts))
-
-    def thumbnails(self, start: int = 0, stop: int | None = None) -> npt.NDArray[np.uint8]:
-        """Thumbnails of the frames `start` to before `stop`, (frames, 27, 48, 3) RGB; only their chunks are read."""
-        stop = self.thumbnail_count if stop is None else min(stop, self.thumbnail_count)
-        if start >= stop:
-            return np.empty((0, THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH, 3), np.uint8)
-        first, last = start // CHUNK, (stop - 1) // CHUNK
-        chunks = np.concatenate([self._chunk(number) for number in range(first, last + 1)])
-        return chunks[start - first * CHUNK : stop - first * CHUNK]
-
-    def _chunk(self, number: int) -> npt.NDArray[np.uint8]:
-        count = min(CHUNK, self.thumbnail_count - number * CHUNK)
-        data = pa.decompress(
-            self._zip.read(f"thumbnails/{number:06d}.zst"), count * _THUMBNAIL_BYTES, "zstd", asbytes=True
-        )
-        return np.frombuffer(data, np.uint8).reshape(count, THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH, 3)
 
     def __enter__(self) -> Samples:
         return self

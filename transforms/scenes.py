@@ -1,28 +1,43 @@
 """Scenes and spans: from cuts to the stretches of a video that become clips.
 
-A scene lies between two cuts. Its edges may be trimmed, and one longer than the limit is split where the picture moves
-least. Spans are half-open in integer PTS, [first frame's PTS, PTS of the first frame after it), so neighbours touch
-without sharing a frame and nothing is rounded. A scene that is too short stays a span: whether it is of use is a
-quality decision, which leaves a row with the reason; merging it into a neighbour is an option.
+A scene lies between two cuts, from the first clean frame after the one to the first frame that is no longer clean at
+the other: the mixed frames of a gradual transition belong to no scene. Its edges may be trimmed, and one longer than
+the limit is split where the picture moves least. Spans are half-open in integer PTS, [first frame's PTS, PTS of the
+first frame after it), so neighbours at a hard cut touch without sharing a frame and nothing is rounded. A scene that is
+too short stays a span: whether it is of use is a quality decision, which leaves a row with the reason; merging it into
+a neighbour is an option.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.detect import DETECTORS, Cut, DetectSettings, content_scores, detect, keep_strongest
+from transforms.detect import (
+    DETECTORS,
+    NEAREST_SECONDS,
+    Cut,
+    DetectSettings,
+    content_scores,
+    detect,
+    keep_strongest,
+    without_inner,
+)
+from transforms.gradual import Thumbnails
 from transforms.settings import setting
 from transforms.signals import Signals
+from transforms.timeline import black_frames
+from transforms.timeline import edge_pts as edge_pts  # the same to those who ask for spans
 
-RULES: Final = 1
-"""Version of the rules of this module and `detect`: raised when the same settings would give other spans."""
+RULES: Final = 2
+"""Version of the rules of this module and the detectors: raised when the same settings would give other spans."""
 
+_BLACK_TAIL_SECONDS: Final = 2.0
+"""The longest black beside a gradual transition that goes with it (FFmpeg blackdetect: longer is black footage)."""
 _UNTRIMMED: Final = frozenset({"start", "end", "length", "stride"})
 _SPLIT_REACH: Final = 0.25
 """How far from an equal division, as a share of the piece, a split may look for the least-moving instant."""
@@ -68,42 +83,62 @@ class Span(NamedTuple):
     end_reason: str
 
 
-def find_cuts(signals: Signals, settings: CutSettings) -> list[Cut]:
+def find_cuts(signals: Signals, settings: CutSettings, thumbnails: Thumbnails | None = None) -> list[Cut]:
     """The cuts of all configured detectors together, in order.
 
-    One detector's cuts are taken as they are. Of several, cuts on the same frame become one with joined names, and of
-    cuts closer than `flash_seconds` the one with the largest change stays.
+    One detector's cuts are taken as they are. Of several, gradual transitions that share frames become one over all
+    their frames; hard cuts inside one vanish; hard cuts on the same frame become one, and of those closer than 0.2 s
+    the one with the largest change stays. Names are joined.
 
     Raises:
-        ConfigError: An unknown detector.
+        ConfigError: An unknown detector, or what one needs is not there.
     """
-    found = [cut for name in dict.fromkeys(settings.detectors) for cut in detect(signals, name, settings)]
+    found = [cut for name in dict.fromkeys(settings.detectors) for cut in detect(signals, name, settings, thumbnails)]
     if len(set(settings.detectors)) < 2 or not found:
         return found
-    names: dict[int, list[str]] = {}
-    for cut in found:
-        names.setdefault(cut.frame, []).extend(cut.detector.split("+"))
-    scores, seconds = content_scores(signals, settings.weights), signals.seconds
-    kept = keep_strongest(names, scores, seconds, settings.flash_seconds)
-    return [Cut(frame, int(signals["pts"][frame]), "+".join(sorted(set(names[frame])))) for frame in kept]
+    if signals.about.scan_cuts is not None:
+        return sorted(set(found))
+    gradual: list[Cut] = []
+    for cut in sorted((cut for cut in found if cut.gradual), key=lambda cut: (cut.end_frame, cut.frame)):
+        if gradual and cut.end_frame <= gradual[-1].frame:
+            last = gradual[-1]
+            later = max(last, cut, key=lambda one: one.frame)
+            names = _joined(last.detector.split("+") + cut.detector.split("+"))
+            gradual[-1] = last._replace(frame=later.frame, pts=later.pts, detector=names)
+        else:
+            gradual.append(cut)
+    hard: dict[int, list[str]] = {}
+    for cut in without_inner((cut for cut in found if not cut.gradual), gradual):
+        hard.setdefault(cut.frame, []).extend(cut.detector.split("+"))
+    kept = keep_strongest(hard, content_scores(signals, settings.weights), signals.seconds, NEAREST_SECONDS)
+    pts = signals["pts"]
+    return sorted(gradual + [Cut(f, int(pts[f]), _joined(hard[f]), f, int(pts[f])) for f in kept])
 
 
-def edge_pts(signals: Signals) -> NDArray[np.int64]:
-    """PTS of every frame's start, and of the end of the last: shape (frames + 1,)."""
-    return np.append(signals["pts"], signals.ends[-1:])
+def _joined(names: list[str]) -> str:
+    return "+".join(sorted(set(names)))
+
+
+def _scenes(cuts: list[Cut], count: int) -> list[tuple[int, int]]:
+    """Frames [first, end) between the cuts: one scene more than cuts; empty where a video begins or ends mixed."""
+    return list(zip([0, *(cut.frame for cut in cuts)], [*(cut.end_frame for cut in cuts), count], strict=True))
 
 
 def _merged(cuts: list[Cut], signals: Signals, shortest: int, scores: NDArray[np.float64]) -> list[Cut]:
-    """Without the weaker cut of every scene shorter than `shortest` ticks, the shortest scene first."""
+    """Without the weaker cut of every scene shorter than `shortest` ticks, the shortest scene first.
+
+    Only hard cuts go: what a gradual transition mixes is of no one scene.
+    """
     pts, cuts = edge_pts(signals), list(cuts)
-    while cuts:
-        lengths = np.diff(pts[[0, *(cut.frame for cut in cuts), len(signals)]])
-        scene = int(np.argmin(lengths))
-        if lengths[scene] >= shortest:
-            break
-        sides = [k for k in (scene - 1, scene) if 0 <= k < len(cuts)]
-        del cuts[min(sides, key=lambda k: scores[cuts[k].frame])]
-    return cuts
+    while True:
+        weak = []
+        for scene, (first, end) in enumerate(_scenes(cuts, len(signals))):
+            sides = [k for k in (scene - 1, scene) if 0 <= k < len(cuts) and not cuts[k].gradual]
+            if sides and pts[end] - pts[first] < shortest:
+                weak.append((int(pts[end] - pts[first]), min(sides, key=lambda k: scores[cuts[k].frame])))
+        if not weak:
+            return cuts
+        del cuts[min(weak, key=lambda one: one[0])[1]]
 
 
 def _trim(span: Span, pts: NDArray[Any], trim: int) -> Span:
@@ -150,12 +185,13 @@ def spans_of(cuts: list[Cut], signals: Signals, settings: CutSettings) -> list[S
     """The spans between cuts: trimmed, and split where longer than `max_seconds`.
 
     Args:
-        cuts: Cuts in order of frames, none on the first frame.
+        cuts: Cuts in order of frames, none on the first frame, gradual ones disjoint.
         signals: The video's signals; no frames give no spans.
         settings: What to do with the scenes.
 
     Returns:
-        Spans in order, disjoint, each with at least one frame. Without trims they cover every frame.
+        Spans in order, disjoint, each with at least one frame; none of a black between a fade and a hard cut. Frames in
+        no span are of such a black, of a gradual transition, or trimmed.
     """
     if len(signals) == 0:
         return []
@@ -164,15 +200,18 @@ def spans_of(cuts: list[Cut], signals: Signals, settings: CutSettings) -> list[S
         scores = content_scores(signals, settings.weights)
         cuts = _merged(cuts, signals, math.ceil(settings.merge_seconds * ticks), scores)
     trim, limit = round(settings.edge_trim_seconds * ticks), max(1, math.floor(settings.max_seconds * ticks))
-    pts, moved = edge_pts(signals), signals["delta_gray"]
-    edges = [(0, "start"), *((cut.frame, cut.detector) for cut in cuts), (len(signals), "end")]
+    pts, moved, black = edge_pts(signals), signals["delta_gray"], black_frames(signals)
+    names, fades = ["start", *(cut.detector for cut in cuts), "end"], [False, *(cut.gradual for cut in cuts), False]
     spans: list[Span] = []
-    for scene, ((first, opened), (end, closed)) in enumerate(pairwise(edges)):
-        span = Span(scene, first, end, int(pts[first]), int(pts[end]), opened, closed)
+    for scene, (first, end) in enumerate(_scenes(cuts, len(signals))):
+        tail = (fades[scene] or fades[scene + 1]) and pts[end] - pts[first] <= _BLACK_TAIL_SECONDS * ticks
+        if first >= end or (tail and black[first:end].all()):
+            continue
+        span = Span(scene, first, end, int(pts[first]), int(pts[end]), names[scene], names[scene + 1])
         spans += _split(_trim(span, pts, trim), pts, moved, limit)
     return spans
 
 
-def find_spans(signals: Signals, settings: CutSettings) -> list[Span]:
-    """The spans of a video from its signals alone: `spans_of` the cuts of `find_cuts`."""
-    return spans_of(find_cuts(signals, settings), signals, settings)
+def find_spans(signals: Signals, settings: CutSettings, thumbnails: Thumbnails | None = None) -> list[Span]:
+    """The spans of a video from what was stored of it: `spans_of` the cuts of `find_cuts`."""
+    return spans_of(find_cuts(signals, settings, thumbnails), signals, settings)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from transforms.series import Column, SeriesWriter, read_series
 
-RECIPE: Final = 1
+RECIPE: Final = 2
 """Raised whenever the code changes what measuring yields for the same bytes and settings."""
 
 
@@ -40,7 +40,12 @@ COLUMNS: Final[dict[str, Column]] = {
     "delta_hue": _sum("int32", "Absolute differences of hue (0 to 179) against the frame before.", source=_SCORE),
     "delta_sat": _sum("int32", "Absolute differences of HSV saturation against the frame before.", source=_SCORE),
     "delta_lum": _sum("int32", "Absolute differences of HSV value against the frame before.", source=_SCORE),
-    "delta_edges": _sum("int32", "Absolute differences of the dilated edge map (0 or 255).", source=_SCORE),
+    "delta_edges": _sum(
+        "int32",
+        "Absolute differences of the edge map (0 or 255) at half the size, each pixel counted four times; an edge is a "
+        "step over max(6, mean gray / 4) across two pixels.",
+        source="project",
+    ),
     "delta_gray": _sum("int32", "Absolute differences of gray (BT.601 luma) against the frame before."),
     "blue": _sum("int32", "Blue."),
     "green": _sum("int32", "Green."),
@@ -85,6 +90,8 @@ class About:
         dark_level: Gray level up to which a pixel is dark.
         bar_level: Gray level up to which a pixel belongs to a black bar.
         edges: Whether `delta_edges` was measured; all 0 otherwise.
+        measured: How: `exact`, `lean` or `scan`; the last holds what it did not decode at the values before.
+        scan_cuts: PTS of the cuts that a scan found, which its numbers alone do not tell; None of a full decode.
     """
 
     recipe: int
@@ -98,6 +105,8 @@ class About:
     dark_level: int
     bar_level: int
     edges: bool
+    measured: str = "exact"
+    scan_cuts: list[int] | None = None
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ __all__ = [
     "guard",
     "is_folder",
     "is_remote",
+    "is_web",
     "join",
     "names",
     "normalise",

@@ -14,6 +14,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from transforms import storage
@@ -114,3 +115,25 @@ class Store:
                 targets = [self.uri(self.path(step, key, name)) for name in files]
                 list(threads.map(storage.upload, files.values(), targets))
         storage.create_bytes(self._marker(step, key, video_id), canonical(payload).encode())
+
+    def local(self, step: str, key: str, folder: Path) -> Path:
+        """A result's files on this machine: where they lie, or copied into `folder`, which is made.
+
+        Raises:
+            FileNotFoundError: They are not there.
+        """
+        there = self.uri(self.path(step, key))
+        if not storage.is_remote(there):
+            return Path(there)
+        folder.mkdir(parents=True)
+        names = storage.names(there)
+        if not names:
+            raise FileNotFoundError(there)
+        for name in names:
+            (folder / name).write_bytes(storage.read_bytes(storage.join(there, name)))
+        return folder
+
+    def drop(self, step: str, key: str, video_id: str) -> None:
+        """Remove a result: its marker first, so that what is half gone is not taken for whole."""
+        storage.delete(self._marker(step, key, video_id))
+        storage.delete(self.uri(self.path(step, key)), recursive=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines import work
+from pipelines import measuring, work
 from pipelines.config import Config, from_json
 from transforms.sources import SourceRef, identity
 from transforms.storage import stat
@@ -81,14 +81,14 @@ def test_every_row_says_where_it_came_from(clips, tmp_path):
 @pytest.mark.parametrize(("packets", "seconds", "limit"), [(0, 0.0, 60), (240, 5.0, 120), (0, 600.0, 3660)])
 def test_a_limit_grows_with_packets_and_with_length(packets, seconds, limit):
     config = from_json({"pool": {"time_limit": 60.0}})
-    assert work._limit(config, {"packets": packets, "container_duration": seconds}) == limit
+    assert measuring.limit(config, {"packets": packets, "container_duration": seconds}) == limit
 
 
 def test_a_source_is_known_by_its_uri_size_and_time(clips):
     ref = SourceRef(**listed(clips["cuts"]))
     assert identity(ref)
-    key = work.source_key(ref)
+    key = measuring.source_key(ref)
     assert key is not None
-    assert key[:2] == work.shard_of(ref)
-    assert key != work.refusal_key(ref)
-    assert work.source_key(SourceRef(uri=ref.uri)) is None
+    assert key[:2] == measuring.shard_of(ref)
+    assert key != measuring.refusal_key(ref)
+    assert measuring.source_key(SourceRef(uri=ref.uri)) is None

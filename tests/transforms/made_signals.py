@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import cv2
@@ -61,6 +61,7 @@ def of_pictures(pictures: Sequence[np.ndarray], pts: Sequence[int] | None = None
             | dict(zip(("blue", "green", "red"), picture.reshape(-1, 3).sum(0, dtype=np.int64), strict=True))
             | {
                 "gray": int(gray.sum()),
+                "gray_squares": int((gray.astype(np.int64) ** 2).sum()),
                 "laplacian": int(laplacian.sum()),
                 "laplacian_squares": int((laplacian**2).sum()),
                 "dark": int((gray <= 32).sum()),
@@ -87,3 +88,42 @@ def shot(
     wide = cv2.resize(scene, None, fx=6, fy=6, interpolation=cv2.INTER_CUBIC)
     views = (wide[:height, k * pan : k * pan + width] for k in range(frames))
     return [np.clip(view.astype(np.float64) * light, 0, 255).astype(np.uint8) for view in views]
+
+
+def mixed(before: Sequence[np.ndarray], after: Sequence[np.ndarray], frames: int, kind: str) -> list[np.ndarray]:
+    """Pictures of two shots with `frames` mixed ones between: the last of the one with the first of the other.
+
+    Args:
+        before: A shot; its last `frames` are mixed.
+        after: A shot; its first `frames` are mixed.
+        frames: How many mixed frames there are.
+        kind: `dissolve`; `wipe`, from the left; `black` or `white`: one goes out over `frames`, the other comes up over
+            as many, without sharing any.
+    """
+    if kind in ("black", "white"):
+        flat = np.full_like(before[0], 255 * (kind == "white"))
+        out = [_blend(p, flat, (k + 1) / frames) for k, p in enumerate(before[-frames:])]
+        back = [_blend(flat, p, k / frames) for k, p in enumerate(after[:frames])]
+        return [*before[:-frames], *out, *back, *after[frames:]]
+    shares = [(k + 1) / (frames + 1) for k in range(frames)]
+    pairs = zip(before[-frames:], after[:frames], shares, strict=True)
+    if kind == "dissolve":
+        between = [_blend(one, other, share) for one, other, share in pairs]
+    else:
+        between = [_wiped(one, other, share) for one, other, share in pairs]
+    return [*before[:-frames], *between, *after[frames:]]
+
+
+def _blend(one: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
+    return np.asarray(cv2.addWeighted(one, 1 - share, other, share, 0))
+
+
+def _wiped(one: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
+    edge = round(share * one.shape[1])
+    return np.concatenate([other[:, :edge], one[:, edge:]], 1)
+
+
+def thumbnails_of(pictures: Sequence[np.ndarray]) -> Callable[[int, int], np.ndarray]:
+    """What reads the thumbnails of a video that shows these pictures (BGR): see `transforms.gradual.Thumbnails`."""
+    made = np.stack([cv2.resize(p, (48, 27), interpolation=cv2.INTER_AREA)[:, :, ::-1] for p in pictures])
+    return lambda first, end: made[first:end]

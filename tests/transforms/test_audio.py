@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Sequence
 from fractions import Fraction
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from tests.transforms.tinymedia import render, render_sound, tone_frames
 from transforms import audio as a
 from transforms.failures import ElementError
+from transforms.loudness import LOUDNESS_FILE, read_loudness
 from transforms.measure import MeasureSettings, measure
 from transforms.probe import probe
 
@@ -25,9 +27,9 @@ from transforms.probe import probe
 def heard(path: Path, tmp_path: Path) -> tuple[dict[str, Any], npt.NDArray[np.int16]]:
     """Extract the audio of a file; the facts and the samples."""
     facts = probe(str(path)).video
-    facts |= measure(str(path), facts, tmp_path, MeasureSettings(thumbnails=False))
+    facts |= measure(str(path), facts, tmp_path, MeasureSettings(frames_per_second=0))
     out = tmp_path / "audio.flac"
-    found = a.extract(str(path), facts, out, a.AudioSettings())
+    found = a.on_clock(a.extract(str(path), facts, out, a.AudioSettings(), levels_file=tmp_path / LOUDNESS_FILE), facts)
     with av.open(str(out)) as container:
         stream = container.streams.audio[0]
         assert (stream.rate, stream.layout.name, stream.codec_context.name) == (16000, "mono", "flac")
@@ -35,6 +37,7 @@ def heard(path: Path, tmp_path: Path) -> tuple[dict[str, Any], npt.NDArray[np.in
     samples = np.concatenate(parts).astype(np.int16)
     assert len(samples) == found["samples"]
     assert found["audio_seconds"] == len(samples) / 16000
+    assert read_loudness(tmp_path / LOUDNESS_FILE)["samples"].sum() == len(samples)
     return found, samples
 
 
@@ -155,15 +158,116 @@ def test_a_timestamp_far_away_makes_no_silence(tmp_path: Path) -> None:
 def test_two_runs_give_the_same_bytes(tmp_path: Path) -> None:
     path = render_sound(tmp_path / "a.mp3", "libmp3lame", tone_frames(3))
     facts = probe(str(path)).video
-    for name in ("one.flac", "two.flac"):
-        a.extract(str(path), facts, tmp_path / name, a.AudioSettings())
-    assert (tmp_path / "one.flac").read_bytes() == (tmp_path / "two.flac").read_bytes()
+    made = []
+    for rows in (tmp_path / "one.parquet", tmp_path / "two.parquet", None):
+        a.extract(str(path), facts, tmp_path / "a.flac", a.AudioSettings(), levels_file=rows)
+        made.append((rows.read_bytes() if rows else b"", (tmp_path / "a.flac").read_bytes()))
+    assert made[0] == made[1]
+    assert made[2] == (b"", made[0][1])
 
 
 def test_the_name_decides_nothing(tmp_path: Path) -> None:
     path = render_sound(tmp_path / "a.wav", "pcm_s16le", tone_frames(1))
     shutil.copy(path, tmp_path / "b.mp4")
     assert np.array_equal(heard(path, tmp_path)[1], heard(tmp_path / "b.mp4", tmp_path)[1])
+
+
+def tones(layout: str, levels: Sequence[float], seconds: float = 1.0, rate: int = 48000) -> list[av.AudioFrame]:
+    """A 997 Hz sine in every channel of a layout, of the given peak levels in dBFS (-inf: silence)."""
+    wave = np.sin(2 * np.pi * 997 * np.arange(round(seconds * rate)) / rate)
+    samples = 10 ** (np.array(levels)[None] / 20) * wave[:, None]
+    made = []
+    for start in range(0, len(samples), 1024):
+        part = np.ascontiguousarray(samples[start : start + 1024], np.float32).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(part, "flt", layout)
+        frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
+        made.append(frame)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "layout"),
+    [
+        ("a.wav", "pcm_s16le", "mono"),
+        ("a.wav", "pcm_u8", "stereo"),
+        ("a.wav", "pcm_s24le", "stereo"),
+        ("a.wav", "pcm_f64le", "5.1"),
+        ("a.mka", "pcm_s64le", "stereo"),
+        ("a.mka", "ac3", "5.1"),
+        ("a.mka", "aac", "7.1(wide)"),  # eight planes: PyAV reads past their end
+        ("a.wav", "pcm_s16le", "9 channels"),  # FFmpeg knows no way from these to mono
+        ("a.wav", "pcm_s16le", "16 channels"),
+    ],
+)
+def test_any_number_of_channels(tmp_path: Path, name: str, codec: str, layout: str) -> None:
+    count = av.AudioLayout(layout).nb_channels
+    levels = [-20.0] + [-math.inf] * (count - 1)
+    path = tmp_path / name
+    with av.open(str(path), "w") as out:
+        stream: Any = out.add_stream(codec, rate=48000, layout=layout)
+        for frame in tones(layout, levels, 2.0):
+            if frame.format.name != stream.codec_context.format.name:
+                kind = stream.codec_context.format.name
+                (frame,) = av.AudioResampler(format=kind, layout=layout, rate=48000).resample(frame)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    found, samples = heard(path, tmp_path)
+    assert found["audio_loudness"] == pytest.approx(-23.01, abs=0.15)
+    assert found["audio_true_peak"] == pytest.approx(-20, abs=0.5)
+    assert found["audio_image"] == {1: "mono", 2: "one_sided"}.get(count, "surround")
+    assert abs(samples[8000:16000]).max() > 32768 * 0.1 / count / 2
+
+
+def test_a_gap_is_silent_and_rows_stand_where_the_sound_is(tmp_path: Path) -> None:
+    starts = [4800 * k for k in (*range(5), *range(15, 20))]
+    found, _ = heard(laid_out(tmp_path / "a.mkv", starts), tmp_path)
+    rows = read_loudness(tmp_path / LOUDNESS_FILE)
+    loud = [True] * 5 + [False] * 10 + [True] * 5
+    assert (rows["sample_peak"] > -2000).tolist() == (rows["rms"] > -3000).tolist() == loud
+    assert (rows["loudness"] > -3000).tolist() == loud
+    assert found["audio_silence_share"] == pytest.approx(0.5)
+    assert found["audio_clipped_share"] == 0
+
+
+def test_sound_that_changes_its_layout_is_measured_on(tmp_path: Path) -> None:
+    bytes_ = b""
+    for layout, level, rate in (("stereo", -23.0, 48000), ("mono", -20.0, 48000)):
+        part = tmp_path / f"{layout}.aac"
+        with av.open(str(part), "w", format="adts") as out:
+            stream: Any = out.add_stream("aac", rate=rate, layout=layout)
+            resampler = av.AudioResampler(format="fltp", layout=layout, rate=rate, frame_size=1024)
+            for frame in tones(layout, [level] * (1 + (layout == "stereo")), 3.0, rate):
+                for planar in resampler.resample(frame):
+                    out.mux(stream.encode(planar))
+            out.mux(stream.encode(None))
+        bytes_ += part.read_bytes()
+    path = tmp_path / "both.aac"
+    path.write_bytes(bytes_)
+    found, _ = heard(path, tmp_path)
+    assert found["audio_seconds"] == pytest.approx(6.0, abs=0.2)
+    assert found["audio_loudness"] == pytest.approx(-23, abs=0.2)
+
+
+def test_one_of_sixteen_tracks_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as out:
+        streams: list[Any] = [out.add_stream("pcm_s16le", rate=48000, layout="mono") for _ in range(16)]
+        streams[5].disposition = av.stream.Disposition.default
+        for number, stream in enumerate(streams):
+            stream.disposition = av.stream.Disposition.default if number == 5 else 0
+        for number, stream in enumerate(streams):
+            for frame in tones("mono", [-float(number) - 10], 1.0):
+                (whole,) = av.AudioResampler(format="s16", layout="mono", rate=48000).resample(frame)
+                out.mux(stream.encode(whole))
+    found, _ = heard(path, tmp_path)
+    assert found["audio_stream"] == 5
+    assert found["audio_sample_peak"] == pytest.approx(-15, abs=0.01)
+
+
+@pytest.mark.parametrize(("starts", "end"), [([0, 4800, 9600], 0.22), ([0], 0.02)])
+def test_how_the_ends_differ(tmp_path: Path, starts: list[int], end: float) -> None:
+    found, _ = heard(laid_out(tmp_path / "a.mkv", starts), tmp_path)
+    assert found["audio_end_offset"] == pytest.approx(end, abs=0.005)
 
 
 def test_no_audio(tmp_path: Path) -> None:

@@ -16,10 +16,12 @@ from transforms.clips import (
     clip_id,
     clip_rows,
     crop_of,
-    frozen_seconds,
     latent_counts,
     shape_bucket,
 )
+from transforms.events import frozen_frames
+from transforms.evidence import Evidence
+from transforms.loudness import COLUMNS
 from transforms.records import ClipRow, to_table
 from transforms.scenes import Span
 from transforms.signals import Signals
@@ -35,7 +37,7 @@ def row(signals: Signals, first: int = 0, end: int | None = None, **given: Any) 
     spans = [span(first, len(signals) if end is None else end)]
     video = {**VIDEO, **{k: v for k, v in given.items() if k in ("audio_offset", "audio_seconds", "sample_aspect")}}
     rest = {k: v for k, v in given.items() if k not in video}
-    (made_row,) = clip_rows(video, signals, spans, "combined", BucketSettings(), **rest)
+    (made_row,) = clip_rows(video, Evidence(signals, **rest), spans, "combined", BucketSettings())
     return made_row
 
 
@@ -80,7 +82,9 @@ def test_middle_sample_is_inside_the_span():
 
 def test_seconds_count_from_the_first_frame_shown():
     signals = made(30, pts=np.arange(30) + 1000)
-    found = clip_rows(VIDEO, signals, [Span(1, 10, 20, 1010, 1020, "content", "end")], "c", BucketSettings())[0]
+    found = clip_rows(VIDEO, Evidence(signals), [Span(1, 10, 20, 1010, 1020, "content", "end")], "c", BucketSettings())[
+        0
+    ]
     assert (found["start_seconds"], found["end_seconds"]) == (0.4, 0.8)
     assert (found["start_pts"], found["end_pts"], found["start_frame"]) == (1010, 1020, 10)
 
@@ -112,7 +116,8 @@ def test_clip_id_is_a_name_for_ever():
 )
 def test_frozen_stretches(moved, seconds):
     starts = np.arange(len(moved) + 1) / 25
-    assert frozen_seconds(np.array(moved), starts) == pytest.approx(seconds)
+    frozen = frozen_frames(np.array(moved), starts)
+    assert np.diff(starts)[frozen].sum() == pytest.approx(seconds)
 
 
 def letterboxed(top: int, bottom: int, frames: int = 60) -> Signals:
@@ -125,7 +130,9 @@ def letterboxed(top: int, bottom: int, frames: int = 60) -> Signals:
 def test_letterbox_is_found_and_even():
     signals = letterboxed(9, 9)
     assert crop_of(signals.about, bars_of(signals, np.zeros(60, bool), 0, 60)) == Crop(0, 0, 90, 90)
-    found = clip_rows({**VIDEO, "width": 960, "height": 720}, signals, [span(0, 60)], "c", BucketSettings())[0]
+    found = clip_rows({**VIDEO, "width": 960, "height": 720}, Evidence(signals), [span(0, 60)], "c", BucketSettings())[
+        0
+    ]
     assert (found["crop_top"], found["crop_bottom"], found["crop_left"]) == (90, 90, 0)
     assert found["shape_bucket"] == "16:9/480p/2s"
 
@@ -160,7 +167,7 @@ def test_a_dark_scene_takes_the_bars_of_its_video():
         {k: np.concatenate([v, dim[k]]) for k, v in bright.columns.items()} | {"pts": np.arange(120)},
     )
     video = {**VIDEO, "width": 960, "height": 720}
-    rows = clip_rows(video, joined, [span(0, 60), span(60, 120)], "c", BucketSettings())
+    rows = clip_rows(video, Evidence(joined), [span(0, 60), span(60, 120)], "c", BucketSettings())
     assert [(r["crop_top"], r["crop_bottom"]) for r in rows] == [(90, 90), (90, 90)]
 
 
@@ -215,4 +222,8 @@ def test_audio_belongs_to_the_spans_it_covers():
     assert not row(signals, 0, 50, **sound)["has_audio"]
     assert row(signals, 40, 60, **sound)["has_audio"]
     assert not row(signals, 75, 100, **sound)["has_audio"]
-    assert row(signals, 50, 75, **sound, audio_levels=np.full(10, -30.0))["audio_rms"] == pytest.approx(-30)
+    loudness = {name: np.zeros(10, np.int16) for name in COLUMNS} | {"rms": np.full(10, -3000, np.int16)}
+    found = row(signals, 50, 75, **sound, loudness=loudness)
+    assert found["audio_rms"] == pytest.approx(-30)
+    assert found["true_peak"] == 0
+    assert row(signals, 0, 50, **sound, loudness=loudness)["loudness"] is None

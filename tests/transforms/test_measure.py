@@ -25,10 +25,13 @@ from scenedetect.scene_manager import compute_downscale_factor
 from tests.transforms.tinymedia import CUTS, render, render_sound, tone_frames
 from transforms import failures, pictures
 from transforms.failures import ElementError
-from transforms.measure import MeasureSettings, measure
+from transforms.measure import WHOLE, MeasureSettings, measure
 from transforms.probe import probe
+from transforms.recorder import SERIES
 from transforms.samples import Samples
-from transforms.signals import COLUMNS, Signals, hash_bits, read_signals
+from transforms.series import read_series
+from transforms.signals import Signals, hash_bits, read_signals
+from transforms.thumbnails import Thumbnails
 
 EVERY_FOURTH = [40 * n + 50 * (n // 4) for n in range(60)]
 HEVC = {"x265-params": "log-level=none:pools=1"}
@@ -71,7 +74,7 @@ def run(
 ) -> tuple[dict[str, Any], Signals]:
     """Probe and measure a file into a folder."""
     folder.mkdir()
-    found = measure(str(path), probe(str(path)).video, folder, settings or MeasureSettings(), span)
+    found = measure(str(path), probe(str(path)).video, folder, settings or MeasureSettings(), span or WHOLE)
     return found, read_signals(folder / "signals.parquet")
 
 
@@ -91,8 +94,9 @@ def test_every_frame_at_its_time(tmp_path: Path, case: str) -> None:
     assert found["variable_frame_rate"] is (case == "variable rate")
     assert signals["keyframe"][0]
     assert signals["picture"].tolist() == [int(frame.pict_type) for frame in frames]
+    with Thumbnails(tmp_path / "out" / "thumbnails.zip") as thumbnails:
+        assert thumbnails.count == len(frames)
     with Samples(tmp_path / "out" / "samples.zip") as samples:
-        assert samples.thumbnail_count == len(frames)
         upright = frames[0].rotation % 180 == 90
         for entry in samples.frames:
             picture = Image.open(io.BytesIO(samples.jpeg(entry.pts)))
@@ -116,9 +120,9 @@ def small_pictures(path: Path) -> list[Any]:
 
 def assert_equals_scenedetect(path: Path, signals: Signals) -> None:
     """Every delta and hash equals what PySceneDetect makes of the same small pictures, bit for bit."""
-    detector, stats = ContentDetector(weights=ContentDetector.Components(1, 1, 1, 1)), StatsManager()
+    detector, stats = ContentDetector(weights=ContentDetector.Components(1, 1, 1, 0)), StatsManager()
     detector.stats_manager = stats
-    names = ["delta_hue", "delta_sat", "delta_lum", "delta_edges"]
+    names = ["delta_hue", "delta_sat", "delta_lum"]
     means, bits = {name: signals.mean(name) for name in names}, hash_bits(signals["hash"])
     for number, small in enumerate(small_pictures(path)):
         code = FrameTimecode(number, 24.0)
@@ -135,9 +139,7 @@ def assert_equals_scenedetect(path: Path, signals: Signals) -> None:
         assert signals.sharpness[number] == pytest.approx(cv2.Laplacian(gray.astype(np.float64), cv2.CV_64F).var())
         if number:
             assert [means[name][number] for name in names] == [float(v) for v in stats.get_metrics(code, names)]
-            assert detector._frame_score == pytest.approx(
-                signals.content[number] * 3 / 4 + means["delta_edges"][number] / 4
-            )
+            assert detector._frame_score == pytest.approx(signals.content[number])
 
 
 @pytest.mark.parametrize("case", ["b-frames", "odd", "10 bit", "large", "gray"])
@@ -157,45 +159,13 @@ def test_the_numbers_are_scenedetects_on_real_files(tmp_path: Path, media: Path,
 def test_two_runs_give_the_same_bytes(tmp_path: Path) -> None:
     path = render(tmp_path / "a.mp4")
     assert run(path, tmp_path / "one")[0] == run(path, tmp_path / "two")[0]
-    for name in ("signals.parquet", "samples.zip"):
+    names = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert names == [
+        *("flow.parquet", "looks.parquet", "samples.zip"),
+        *("signals.parquet", "texture.parquet", "thumbnails.zip"),
+    ]
+    for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
-
-
-SPANS = [(0, 60), (0, 1), (0, 17), (17, 41), (16, 18), (30, 60), (41, 42), (59, 60), (24, 48), (13, 14), (25, 26)]
-
-
-@pytest.mark.parametrize(
-    ("name", "how"),
-    [
-        ("a.mp4", {"options": {"bf": "3", "g": "12", "sc_threshold": "0"}}),
-        ("a.mkv", {"options": {"bf": "0", "g": "5"}}),
-        ("a.mp4", {"options": {"bf": "2", "g": "250"}}),
-        ("a.webm", {"codec": "libvpx-vp9", "options": {"deadline": "realtime", "g": "10"}}),
-        ("a.mkv", {"codec": "ffv1"}),
-    ],
-    ids=["b-frames", "short groups", "one group", "vp9", "all keyframes"],
-)
-def test_a_span_equals_the_whole(tmp_path: Path, name: str, how: dict[str, Any]) -> None:
-    path = render(tmp_path / name, **how)
-    _, whole = run(path, tmp_path / "whole")
-    bounds = [*whole["pts"].tolist(), int(whole.ends[-1])]
-    with Samples(tmp_path / "whole" / "samples.zip") as expected:
-        for first, last in SPANS:
-            out = tmp_path / f"{first}-{last}"
-            found, part = run(path, out, span=(bounds[first], bounds[last]))
-            for column in COLUMNS:
-                assert part[column].tolist() == whole[column][first:last].tolist(), (column, first, last)
-            assert part.about == whole.about
-            assert (found["start_pts"], found["end_pts"], found["frames"]) == (
-                bounds[first],
-                bounds[last],
-                last - first,
-            )
-            with Samples(out / "samples.zip") as samples:
-                assert np.array_equal(samples.thumbnails(), expected.thumbnails(first, last))
-                inside = [f for f in expected.frames if bounds[first] <= f.pts < bounds[last]]
-                assert samples.frames == inside
-                assert [samples.jpeg(f.pts) for f in inside] == [expected.jpeg(f.pts) for f in inside]
 
 
 def test_a_span_does_not_decode_everything(tmp_path: Path) -> None:
@@ -224,22 +194,57 @@ def test_an_edit_list_hides_frames(tmp_path: Path) -> None:
     assert found["start_pts"] == result.video["start_pts"] == 0
 
 
-def test_samples_are_two_a_second_and_both_sides_of_a_cut(tmp_path: Path) -> None:
-    run(render(tmp_path / "a.mp4"), tmp_path / "out")
+def test_samples_are_the_stillest_of_each_half_second_and_both_sides_of_a_cut(tmp_path: Path) -> None:
+    _, signals = run(render(tmp_path / "a.mp4"), tmp_path / "out")
     with Samples(tmp_path / "out" / "samples.zip") as samples:
         why = {f.pts // 512: set(f.why) for f in samples.frames}
-    assert {n for n, reasons in why.items() if "sample" in reasons} == {0, 12, 24, 36, 48}
+    moved = signals["delta_gray"].astype(float)
+    moved[0] = np.inf
+    stillest = {n + int(moved[n : n + 12].argmin()) for n in range(0, 60, 12)}
+    assert {n for n, reasons in why.items() if "sample" in reasons} == stillest
     assert {n for n, reasons in why.items() if "scene_start" in reasons} == set(CUTS)
     assert {n for n, reasons in why.items() if "scene_end" in reasons} == {16, 40, 59}
 
 
-def test_what_is_not_wanted_is_not_kept(tmp_path: Path) -> None:
-    settings = MeasureSettings(frames_per_second=0.0, thumbnails=False, edges=False, frame_side=64)
+def test_flow_texture_and_looks_come_at_their_rates(tmp_path: Path) -> None:
+    run(render(tmp_path / "a.mp4"), tmp_path / "out")
+    rows = {name: read_series(tmp_path / "out" / f"{name}.parquet")[1] for name in SERIES}
+    assert [p // 512 for p in rows["flow"]["pts"]] == list(range(6, 60, 6))
+    assert set(rows["flow"]["gap"]) == {2 * 512}
+    assert [p // 512 for p in rows["texture"]["pts"]] == [0, 24, 48]
+    with Samples(tmp_path / "out" / "samples.zip") as samples:
+        ends = {f.pts for f in samples.frames if "scene_start" in f.why or "scene_end" in f.why}
+    seconds = [p for p in rows["looks"]["pts"] if p not in ends]
+    assert ends <= set(rows["looks"]["pts"])
+    assert len(seconds) == 3
+    assert {len(h) for h in rows["looks"]["hash"]} == {32}
+    assert {name: list(found) for name, found in rows.items()} == {n: list(columns) for n, columns in SERIES.items()}
+
+
+@pytest.mark.parametrize(
+    ("keep", "files"), [("full", {"samples.zip", "thumbnails.zip"}), ("lean", {"samples.zip"}), ("minimal", set())]
+)
+def test_what_is_kept(tmp_path: Path, keep: str, files: set[str]) -> None:
+    _, signals = run(render(tmp_path / "a.mp4"), tmp_path / "out", MeasureSettings(keep=keep))
+    assert {p.name for p in (tmp_path / "out").iterdir() if p.suffix == ".zip"} == files
+    assert len(signals) == 60
+
+
+def test_what_is_not_wanted_is_not_measured(tmp_path: Path) -> None:
+    settings = MeasureSettings(
+        frames_per_second=0.0,
+        flow_per_second=0.0,
+        texture_per_second=0.0,
+        looks_per_second=0.0,
+        edges=False,
+        frame_side=64,
+    )
     _, signals = run(render(tmp_path / "a.mp4"), tmp_path / "out", settings)
     assert not signals.about.edges
     assert not signals["delta_edges"].any()
+    for name in SERIES:
+        assert len(read_series(tmp_path / "out" / f"{name}.parquet")[1]["pts"]) == 0
     with Samples(tmp_path / "out" / "samples.zip") as samples:
-        assert samples.thumbnail_count == 0
         assert not any("sample" in f.why for f in samples.frames)
         assert max(max(f.width, f.height) for f in samples.frames) == 64
 
@@ -257,7 +262,8 @@ def test_colours_of_samples_follow_the_tags(tmp_path: Path, size: tuple[int, int
     with Samples(tmp_path / "out" / "samples.zip") as samples:
         shown = np.asarray(Image.open(io.BytesIO(samples.jpeg(0))))
         assert np.abs(shown.astype(int) - colour).max() <= 4
-        assert np.abs(samples.thumbnails(0, 1).astype(int) - colour).max() <= 3
+    with Thumbnails(tmp_path / "out" / "thumbnails.zip") as thumbnails:
+        assert np.abs(thumbnails.read(0, 1).astype(int) - colour).max() <= 3
 
 
 def test_an_upright_sample(tmp_path: Path) -> None:
@@ -270,7 +276,8 @@ def test_an_upright_sample(tmp_path: Path) -> None:
         assert shown.shape == (96, 64, 3)
         assert shown[4, -4].min() > 200  # A clockwise turn takes the top left corner to the top right.
         assert shown[4, 4].max() < 60
-        assert samples.thumbnails().shape == (2, 27, 48, 3)
+    with Thumbnails(tmp_path / "out" / "thumbnails.zip") as thumbnails:
+        assert thumbnails.read().shape == (2, 27, 48, 3)
 
 
 def test_letterbox_bounds(tmp_path: Path) -> None:
@@ -357,7 +364,7 @@ def test_no_frame_at_all(tmp_path: Path, media: Path, name: str) -> None:
 ONE_FILE = """
 import json, sys, tempfile
 from transforms.failures import ElementError
-from transforms.measure import MeasureSettings, measure
+from transforms.measure import WHOLE, MeasureSettings, measure
 from transforms.probe import probe
 for path in sys.argv[1:]:
     try:

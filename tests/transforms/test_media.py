@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
+from av.codec.hwaccel import hwdevices_available
 
 from tests.transforms.tinymedia import render, render_sound, tone_frames
 from transforms import media as m
 from transforms.failures import ElementError
+from transforms.settings import ConfigError
 
 PLAYLIST = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{target}\n#EXT-X-ENDLIST\n"
 REFUSED = {
@@ -139,3 +142,88 @@ def test_a_cut_off_file_ends_where_it_was_cut(tmp_path: Path) -> None:
     with m.open_media(str(cut)) as container:
         count = sum(p.size > 0 for p in m.packets(container, m.choose_video(container)))
     assert 10 < count < 60
+
+
+CODECS = {
+    "libx264": (".mp4", {"bf": "3", "crf": "35"}, True),
+    "libx265": (".mp4", {"crf": "38", "x265-params": "log-level=none:pools=1"}, True),
+    "libvpx-vp9": (".webm", {"deadline": "realtime", "cpu-used": "8", "b": "60000"}, False),
+    "libsvtav1": (".mp4", {"preset": "12", "crf": "50"}, False),
+}
+
+
+def lumas(path: Path, lean: bool = False, hwaccel: str = "none") -> list[tuple[int, bytes]]:
+    """Picture type and brightness plane of every frame."""
+    with m.open_media(str(path), hwaccel=hwaccel) as container:
+        stream: Any = m.choose_video(container)
+        m.prepare_decoder(stream, lean, hwaccel)
+        return [
+            (int(frame.pict_type), frame.to_ndarray()[: frame.height].tobytes()) for frame in container.decode(stream)
+        ]
+
+
+@pytest.mark.parametrize("codec", sorted(CODECS))
+def test_lean_leaves_out_the_filter_where_the_decoder_can(tmp_path: Path, codec: str) -> None:
+    if codec not in av.codecs_available:
+        pytest.skip(f"this build has no {codec}")
+    ending, options, can = CODECS[codec]
+    path = render(tmp_path / f"a{ending}", codec=codec, size=(320, 192), frames=20, options=options)
+    exact, lean = lumas(path), lumas(path, lean=True)
+    assert [kind for kind, _ in lean] == [kind for kind, _ in exact]
+    first = [kind for kind, _ in exact].index(1)
+    assert lean[first] == exact[first]  # keyframes are untouched
+    assert (lean != exact) is can
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("abacus", "this build of FFmpeg knows none"), ("", "this build of FFmpeg knows none")]
+)
+def test_a_device_nobody_knows_is_a_configuration_error(tmp_path: Path, name: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        m.hardware(name)
+    with pytest.raises(ConfigError, match="--hwaccel"):
+        m.open_media(str(render(tmp_path / "a.mp4", frames=2)), hwaccel=name)
+
+
+def test_no_device_is_asked_for_by_default() -> None:
+    assert m.hardware("none") is None
+
+
+def refused(name: str) -> str:
+    """Why a device cannot be used here; nothing when it can."""
+    try:
+        m.hardware(name)
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("name", sorted(hwdevices_available()))
+def test_a_device_that_is_not_there_says_so(tmp_path: Path, name: str) -> None:
+    why = refused(name)
+    if not why:
+        pytest.skip(f"{name} opens here")
+    assert why.startswith(f"--hwaccel {name}:")
+    assert why.endswith("use none")
+    with pytest.raises(ConfigError):
+        m.open_media(str(render(tmp_path / "a.mp4", frames=2)), hwaccel=name)
+
+
+@pytest.mark.parametrize("name", sorted(hwdevices_available()))
+def test_a_device_decodes_the_same_pictures(tmp_path: Path, name: str) -> None:
+    if why := refused(name):
+        pytest.skip(f"no such device here: {why}")
+    path = render(tmp_path / "a.mp4", size=(320, 192), frames=20)
+    software, device = lumas(path), lumas(path, hwaccel=name)
+    assert len(device) == len(software)
+    for (_, expected), (_, got) in zip(software, device, strict=True):
+        difference = np.frombuffer(got, np.uint8).astype(int) - np.frombuffer(expected, np.uint8)
+        assert np.abs(difference).mean() < 1.0
+
+
+def test_a_stream_the_device_left_to_software_is_refused(tmp_path: Path) -> None:
+    path = render(tmp_path / "a.mp4", frames=2)
+    with m.open_media(str(path)) as container, pytest.raises(ElementError) as failure:
+        m.prepare_decoder(m.choose_video(container), hwaccel="cuda")
+    assert failure.value.error_class == "unsupported_codec"
+    assert "cuda does not decode h264" in failure.value.message

@@ -7,15 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.transforms.made_signals import about, made, of_pictures, shot
+from tests.transforms.made_signals import about, made, mixed, of_pictures, shot, thumbnails_of
+from transforms import scenes
 from transforms.detect import Cut
-from transforms.scenes import CutSettings, Span, find_cuts, find_spans, spans_of
+from transforms.scenes import CutSettings, Span, edge_pts, find_cuts, find_spans, spans_of
 from transforms.settings import ConfigError, from_mapping, validate
 from transforms.signals import Signals
 
 
 def cuts_at(signals: Signals, *frames: int) -> list[Cut]:
-    return [Cut(frame, int(signals["pts"][frame]), "content") for frame in frames]
+    return [Cut(frame, int(signals["pts"][frame]), "content", frame, int(signals["pts"][frame])) for frame in frames]
+
+
+def mixed_at(signals: Signals, *spans: tuple[int, int], kind: str = "dissolve") -> list[Cut]:
+    """Gradual transitions over frames [start, end)."""
+    pts = edge_pts(signals)
+    return [Cut(end, int(pts[end]), kind, start, int(pts[start])) for start, end in spans]
 
 
 def shape(spans: list[Span]) -> list[tuple[int, int, str, str]]:
@@ -29,8 +36,17 @@ def videos(draw: st.DrawFn) -> tuple[Signals, list[Cut]]:
     pts = start + np.cumsum([0, *steps[:-1]])
     moved = draw(st.lists(st.integers(0, 9), min_size=len(steps), max_size=len(steps)))
     signals = made(len(steps), about(time_base_den=30), pts=pts, duration=steps, delta_gray=moved)
-    frames = draw(st.sets(st.integers(1, max(1, len(steps) - 1)), max_size=8)) if len(steps) > 1 else set()
-    return signals, cuts_at(signals, *sorted(frames))
+    if len(steps) < 2:
+        return signals, []
+    places = sorted(draw(st.sets(st.integers(0, len(steps)), max_size=12)))
+    cuts: list[Cut] = []
+    while places:
+        first, *places = places
+        if places and draw(st.booleans()):
+            cuts += mixed_at(signals, (first, places.pop(0)))
+        elif 0 < first < len(steps):
+            cuts += cuts_at(signals, first)
+    return signals, cuts
 
 
 settings = st.builds(
@@ -47,7 +63,6 @@ def test_spans_are_whole_ordered_disjoint_and_short_enough(video, chosen):
     spans = spans_of(cuts, signals, chosen)
     ends = signals.ends
     limit = chosen.max_seconds * 30
-    assert spans
     for span in spans:
         assert span.end_frame > span.start_frame
         assert span.start_pts == signals["pts"][span.start_frame]
@@ -57,23 +72,62 @@ def test_spans_are_whole_ordered_disjoint_and_short_enough(video, chosen):
         assert one.end_frame <= two.start_frame
         assert one.scene <= two.scene
         assert (one.scene == two.scene) == (one.end_reason == two.start_reason == "length")
-    assert spans[0].start_reason == "start"
-    assert spans[-1].end_reason == "end"
-    assert [s.scene for s in spans][-1] <= len(cuts)
+    mixtures = {f for cut in cuts for f in range(cut.end_frame, cut.frame)}
+    inside = [f for s in spans for f in range(s.start_frame, s.end_frame)]
+    assert not mixtures & set(inside)
     if not chosen.edge_trim_seconds:
-        assert [f for s in spans for f in range(s.start_frame, s.end_frame)] == list(range(len(signals)))
+        assert inside == [f for f in range(len(signals)) if f not in mixtures]
+    if spans and 0 not in mixtures:
+        assert spans[0].start_reason == "start"
+    if spans and len(signals) - 1 not in mixtures:
+        assert spans[-1].end_reason == "end"
+    assert len({s.scene for s in spans}) <= len(cuts) + 1
 
 
 @given(videos(), settings, st.integers(-(10**9), 10**9))
 def test_shifting_time_moves_spans_and_changes_nothing_else(video, chosen, shift):
     signals, cuts = video
     moved = Signals(signals.about, {**signals.columns, "pts": signals["pts"] + shift})
-    later = [cut._replace(pts=cut.pts + shift) for cut in cuts]
+    later = [cut._replace(pts=cut.pts + shift, end_pts=cut.end_pts + shift) for cut in cuts]
     back = [
         span._replace(start_pts=span.start_pts - shift, end_pts=span.end_pts - shift)
         for span in spans_of(later, moved, chosen)
     ]
     assert back == spans_of(cuts, signals, chosen)
+
+
+def test_a_gradual_transition_is_in_no_span():
+    signals = made(100)
+    spans = spans_of(mixed_at(signals, (40, 52)), signals, CutSettings())
+    assert shape(spans) == [(0, 40, "start", "dissolve"), (52, 100, "dissolve", "end")]
+    assert (spans[0].end_pts, spans[1].start_pts) == (40, 52)
+
+
+def test_a_video_may_begin_and_end_in_a_fade():
+    signals = made(100)
+    spans = spans_of(mixed_at(signals, (0, 12), (90, 100), kind="fade"), signals, CutSettings())
+    assert shape(spans) == [(12, 90, "fade", "fade")]
+    assert spans_of(mixed_at(signals, (0, 100), kind="fade"), signals, CutSettings()) == []
+
+
+@pytest.mark.parametrize(("black", "kept"), [(20, False), (60, True)])
+def test_a_short_black_beside_a_fade_goes_with_it(black, kept):
+    dark = np.zeros(200, np.int64)
+    dark[50 : 50 + black] = 64 * 36
+    signals = made(200, dark=dark)
+    cuts = sorted(mixed_at(signals, (40, 50), kind="fade") + cuts_at(signals, 50 + black))
+    edges = [(s.start_frame, s.end_frame) for s in spans_of(cuts, signals, CutSettings())]
+    assert edges == [(0, 40), *[(50, 50 + black)] * kept, (50 + black, 200)]
+
+
+def test_merging_keeps_gradual_transitions():
+    signals = made(100)
+    cuts = [*cuts_at(signals, 30), *mixed_at(signals, (34, 50)), *cuts_at(signals, 55, 80)]
+    assert shape(spans_of(cuts, signals, CutSettings(merge_seconds=0.4))) == [
+        (0, 34, "start", "dissolve"),
+        (50, 80, "dissolve", "content"),
+        (80, 100, "content", "end"),
+    ]
 
 
 def test_trim_takes_time_at_cuts_only():
@@ -124,7 +178,42 @@ def test_several_detectors_join_on_one_frame():
     signals = of_pictures([*shot(1, 60), *shot(2, 60)])
     cuts = find_cuts(signals, CutSettings(detectors=("content", "hash", "stride"), stride_seconds=2.0))
     assert [(c.frame, c.detector) for c in cuts] == [(50, "stride"), (60, "content+hash"), (100, "stride")]
-    assert find_cuts(signals, CutSettings(detectors=("content",))) == [Cut(60, 60, "content")]
+    assert find_cuts(signals, CutSettings(detectors=("content",))) == [Cut(60, 60, "content", 60, 60)]
+
+
+def test_several_detectors_join_over_a_gradual_transition(monkeypatch):
+    signals = made(100)
+    said = {
+        "gradual": mixed_at(signals, (20, 30), (60, 70)),
+        "transnetv2": [*mixed_at(signals, (24, 34), kind="transnetv2"), *cuts_at(signals, 80)],
+        "content": cuts_at(signals, 20, 27, 34, 50, 80),
+    }
+    monkeypatch.setattr(scenes, "detect", lambda signals, name, settings, thumbnails: said[name])
+    cuts = find_cuts(signals, CutSettings(detectors=("content", "gradual", "transnetv2")))
+    assert [(c.end_frame, c.frame, c.detector) for c in cuts] == [
+        (20, 34, "dissolve+transnetv2"),
+        (50, 50, "content"),
+        (60, 70, "dissolve"),
+        (80, 80, "content"),
+    ]
+
+
+@pytest.mark.parametrize("detectors", [("combined",), ("combined", "stride"), ("hash", "content")])
+def test_a_scan_is_cut_where_it_says(detectors):
+    signals = made(100, about(scan_cuts=[20, 61]))
+    spans = find_spans(signals, CutSettings(detectors=detectors))
+    assert shape(spans) == [(0, 20, "start", "scan"), (20, 61, "scan", "scan"), (61, 100, "scan", "end")]
+
+
+def test_pictures_decide_where_spans_end():
+    pictures = mixed(shot(1, 80, pan=0), shot(2, 80, pan=0), 20, "dissolve")
+    signals = of_pictures(pictures)
+    one, two = find_spans(signals, CutSettings(), thumbnails_of(pictures))
+    assert abs(one.end_frame - 60) <= 1
+    assert abs(two.start_frame - 80) <= 1
+    assert (one.end_reason, two.start_reason) == ("dissolve", "dissolve")
+    (whole,) = find_spans(signals, CutSettings())
+    assert (whole.start_frame, whole.end_frame) == (0, 140)
 
 
 def test_no_frames_no_spans():

@@ -1,0 +1,164 @@
+"""What it costs to know a film: this project and its peers on the same files, in one run.
+
+    python -m benchmarks.peers FOLDER_OR_FILE... [--venv NAME=PYTHON ...]
+
+prints processor seconds (user and system, of the whole process tree) for a minute of video, the largest resident
+memory of a process, and what each leaves. Peers are started as their users start them: PySceneDetect by its command line,
+video2dataset and Data-Juicer by the smallest configuration that finds scenes. A peer lives in an environment of its own;
+name its Python with `--venv video2dataset=/path/to/python`. One that is not there is left out, by name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from transforms.probe import probe
+
+SUFFIXES = {".mp4", ".webm", ".mkv", ".avi", ".3gp", ".mov", ".ts"}
+
+
+class Cost(NamedTuple):
+    """What a command took: processor seconds and the largest resident memory of one of its processes, MB."""
+
+    seconds: float
+    memory: float
+
+
+def run(command: Sequence[str], folder: Path) -> Cost:
+    """Run a command to its end, quietly.
+
+    Raises:
+        RuntimeError: It failed; with the end of what it said.
+    """
+    with (folder / "log").open("wb") as log:
+        child = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode not in (0, 3):
+        said = (folder / "log").read_text(errors="replace")[-600:]
+        raise RuntimeError(f"{command[0]} ended with {child.returncode}: {said}")
+    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000)
+
+
+def rushes(files: Sequence[Path], folder: Path, python: str) -> tuple[Cost, str]:
+    """`rushes curate`, everything on."""
+    command = [python, "-m", "pipelines.main", "curate", *map(str, files), "--output", str(folder / "out")]
+    cost = run(command, folder)
+    (report,) = (folder / "out").glob("runs/*/report.json")
+    balance = json.loads(report.read_bytes())["balance"]
+    return cost, f"{balance['clips']['in']} clips with their measures, samples, sound and manifest"
+
+
+def ingest_scan(files: Sequence[Path], folder: Path, python: str) -> tuple[Cost, str]:
+    """`rushes curate --measure scan`: triage."""
+    command = [python, "-m", "pipelines.main", "curate", *map(str, files), "--output", str(folder / "out")]
+    cost = run([*command, "--measure", "scan"], folder)
+    (report,) = (folder / "out").glob("runs/*/report.json")
+    balance = json.loads(report.read_bytes())["balance"]
+    return cost, f"{balance['clips']['in']} clips, approximate"
+
+
+def scenedetect(detector: str) -> Callable[[Sequence[Path], Path, str], tuple[Cost, str]]:
+    """PySceneDetect's command line with one detector, a process a file."""
+
+    def of(files: Sequence[Path], folder: Path, python: str) -> tuple[Cost, str]:
+        costs, scenes = [], 0
+        for number, path in enumerate(files):
+            command = [
+                python,
+                "-m",
+                "scenedetect",
+                "-i",
+                str(path),
+                "-q",
+                detector,
+                "list-scenes",
+                "-f",
+                f"{number}.csv",
+            ]
+            costs.append(run(command, folder))
+            listed = folder / f"{number}.csv"
+            scenes += max(0, len(listed.read_text().splitlines()) - 2) if listed.exists() else 0
+        return Cost(sum(c.seconds for c in costs), max(c.memory for c in costs)), f"{scenes} scenes"
+
+    return of
+
+
+_V2D = """
+from video2dataset import video2dataset
+import sys
+video2dataset(url_list=sys.argv[1], input_format="csv", url_col="url", output_folder="out", output_format="files",
+    config={"subsampling": {"CutDetectionSubsampler": {"cuts_are_clips": False, "args": {
+        "cut_detection_mode": "all", "framerates": None, "threshold": 27, "min_scene_len": 15}}},
+        "reading": {"yt_args": {}, "timeout": 60, "sampler": None},
+        "storage": {"number_sample_per_shard": 1000, "oom_shard_count": 5, "captions_are_subtitles": False},
+        "distribution": {"processes_count": 1, "thread_count": 1, "subjob_size": 1000,
+                         "distributor": "multiprocessing"}})
+"""
+
+
+def video2dataset(files: Sequence[Path], folder: Path, python: str) -> tuple[Cost, str]:
+    """video2dataset's cut detection."""
+    (folder / "list.csv").write_text("url\n" + "\n".join(map(str, files)) + "\n")
+    (folder / "job.py").write_text(_V2D)
+    return run([python, "job.py", "list.csv"], folder), "cuts in JSON, and copies of the files"
+
+
+def data_juicer(files: Sequence[Path], folder: Path, python: str) -> tuple[Cost, str]:
+    """Data-Juicer's split by scene, which re-encodes every clip."""
+    lines = [json.dumps({"videos": [str(path)], "text": "<__dj__video>"}) for path in files]
+    (folder / "in.jsonl").write_text("\n".join(lines))
+    recipe = {"dataset_path": "in.jsonl", "export_path": "out.jsonl", "np": 1}
+    (folder / "job.json").write_text(json.dumps({**recipe, "process": [{"video_split_by_scene_mapper": {}}]}))
+    command = [python, "-m", "data_juicer.tools.process_data", "--config", "job.json"]
+    return run(command, folder), "clips, re-encoded"
+
+
+TOOLS: dict[str, tuple[str, Callable[[Sequence[Path], Path, str], tuple[Cost, str]]]] = {
+    "rushes curate": ("rushes", rushes),
+    "rushes curate --measure scan": ("rushes", ingest_scan),
+    "scenedetect detect-content": ("scenedetect", scenedetect("detect-content")),
+    "scenedetect detect-adaptive": ("scenedetect", scenedetect("detect-adaptive")),
+    "video2dataset, cuts": ("video2dataset", video2dataset),
+    "Data-Juicer, split by scene": ("data-juicer", data_juicer),
+}
+"""Every row of the table: the environment it runs in, and what runs it."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("inputs", nargs="+", type=Path, help="videos, or folders with videos")
+    parser.add_argument("--venv", action="append", default=[], metavar="NAME=PYTHON", help="where a peer is installed")
+    asked = parser.parse_args(argv)
+    pythons = {"rushes": sys.executable, "scenedetect": sys.executable}
+    pythons |= dict(word.split("=", 1) for word in asked.venv)
+    given = [p.resolve() for i in asked.inputs for p in ([i] if i.is_file() else sorted(i.rglob("*")))]
+    files = [path for path in given if path.suffix.lower() in SUFFIXES]
+    minutes = sum(probe(str(path)).video["container_duration"] or 0.0 for path in files) / 60
+    print(f"{len(files)} files, {minutes:.1f} minutes\n")
+    print(f"{'':30}{'CPU s a minute':>15}{'largest MB':>12}  leaves")
+    for name, (place, tool) in TOOLS.items():
+        if place not in pythons:
+            print(f"{name:30}{'not installed':>15}{'':12}  name its Python with --venv {place}=...")
+            continue
+        with tempfile.TemporaryDirectory(prefix="rushes-peers-") as folder:
+            try:
+                cost, leaves = tool(files, Path(folder), pythons[place])
+            except RuntimeError as error:
+                print(f"{name:30}{'failed':>15}{'':12}  {error}")
+                continue
+        print(f"{name:30}{cost.seconds / minutes:15.2f}{cost.memory:12.0f}  {leaves}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

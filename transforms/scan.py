@@ -1,0 +1,427 @@
+"""Scan: the cuts of a video from its packets and keyframes, for a fraction of a decode.
+
+Pictures that are coded without others are decoded and compared; with the sizes of the packets they tell of most cuts
+(`transforms.clues`). What they leave open is decoded from the keyframe before, which puts a cut on its very frame, as
+long as the budget lasts; afterwards the time of a packet far larger than those around it is the guess.
+
+This is triage, and what is stored says so. Every frame has a row with its exact time, size and keyframe flag; but its
+picture is the one looked at last, and deltas are 0 except at cuts and between frames side by side that were looked at.
+Which share of the cuts of a full decode is found was measured by kind of stream (`RECALL`, by `benchmarks/scan.py`).
+
+A stream whose packets do not tell when its frames are shown is decoded whole, and so is a short one.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Final
+
+import av.error
+import cv2
+import numpy as np
+import numpy.typing as npt
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from transforms import media
+from transforms.clues import NEAR, REACH, Stretch, Timeline, first_looks, judge, timeline_of, within_budget
+from transforms.detect import DetectSettings, detect, mean_colours
+from transforms.measure import MeasureSettings, Timing, measure, stream_of
+from transforms.pictures import Meter, convert, jpeg_of, large_of, small_size
+from transforms.probe import PacketIndex, upright_turn
+from transforms.samples import SamplesWriter
+from transforms.series import ROW_GROUP
+from transforms.signals import COLUMNS, RECIPE, About, Signals, hash_bits, signals_writer
+
+Integers = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+WHOLE: Final = "decoded whole"
+"""The kind of what was not scanned but decoded like `exact`."""
+
+RECALL: Final[dict[str, float | None]] = {WHOLE: 1.0}
+"""Share of the hard cuts of a full decode that a scan puts on their very frame, by kind of stream; a kind that is not
+here was not measured. From `python -m benchmarks.scan`, rendered films of five minutes."""
+
+_INTRA_CODECS: Final = frozenset({"h264", "hevc"})
+"""Codecs whose decoder passes over all but intra pictures when asked to; of others only keyframes are looked at."""
+
+_TURNED: Final = 3
+"""Intra pictures that wait to be put in order: a decoder that misses what lies between may turn neighbours around."""
+
+_STRANGE: Final = 0.1
+"""Share of decoded frames whose time no packet announced from which on the packets are not believed."""
+
+_LEAST_SCORE: Final = 15.0
+_LEAST_BITS: Final = 12
+_LEAST_LIGHT: Final = 4.0
+_FLAT: Final = 20.0
+_SAME_BITS: Final = 10
+_SAME_LEVEL: Final = 8.0
+"""What makes another picture, and the same one again: constants of `detect`'s `combined`."""
+
+_SAME_COLOURS: Final = 0.76
+"""Share of its colours (8x8x8 bins of BGR) from which on a picture is of the same shot as the one before: 0.75 to 0.98
+where encoders took motion for a cut, at most 0.74 at 124 cuts (two rendered films)."""
+
+
+@dataclass
+class _Looks:
+    """Frames looked at: their rows, increasing; their signals; the share of colours that each has of the one before."""
+
+    rows: Integers
+    columns: dict[str, npt.NDArray[Any]]
+    shared: npt.NDArray[np.float64]
+
+    def part(self, places: Any) -> _Looks:
+        """Some of them."""
+        columns = {name: column[places] for name, column in self.columns.items()}
+        return _Looks(self.rows[places], columns, self.shared[places])
+
+    def alone(self, still: int = 1) -> _Looks:
+        """The same with no change up to the first, or the first few."""
+        columns = {name: column.copy() for name, column in self.columns.items()}
+        for name in (name for name in columns if name.startswith("delta_")):
+            columns[name][:still] = 0
+        return _Looks(self.rows, columns, self.shared)
+
+
+def scan(
+    path: str,
+    facts: Mapping[str, Any],
+    index: PacketIndex,
+    folder: str | Path,
+    settings: MeasureSettings,
+    on_progress: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """Find the cuts of a video without decoding it whole, and store approximate signals and some keyframes.
+
+    Args:
+        path: A local file.
+        facts: What `probe` found out.
+        index: The packets that `probe` listed.
+        folder: An existing folder; gets `signals.parquet` and, unless nothing is to be kept, `samples.zip`.
+        settings: What to keep.
+        on_progress: Called now and then with the number of frames looked at so far.
+
+    Returns:
+        What `measure` returns, of which `decoded_frames` and `interlaced` are of the frames looked at; with
+        `scan_kind`, the kind of stream, and `scan_recall`, the share of cuts found in such streams (None: unknown).
+
+    Raises:
+        ElementError: As `measure`.
+    """
+    timeline = timeline_of(facts, index)
+    found = None if timeline is None else _Scan(path, facts, index, timeline, Path(folder), settings, on_progress).run()
+    if found is None:
+        found = measure(path, facts, folder, replace(settings, measure="exact"), on_progress=on_progress)
+        found["scan_kind"] = WHOLE
+    return {**found, "scan_recall": RECALL.get(found["scan_kind"])}
+
+
+class _Scan:
+    """One scan of one video."""
+
+    def __init__(
+        self,
+        path: str,
+        facts: Mapping[str, Any],
+        index: PacketIndex,
+        timeline: Timeline,
+        folder: Path,
+        settings: MeasureSettings,
+        on_progress: Callable[[int], None] | None,
+    ) -> None:
+        self._path, self._facts, self._index, self._timeline = path, facts, index, timeline
+        self._folder, self._settings, self._on_progress = folder, settings, on_progress
+        self._codec: str = facts.get("video_codec") or "unknown"
+        self._reformatter = VideoReformatter()
+        self._about: About | None = None
+        self._interlaced = False
+        self._decoded = self._errors = self._strange = 0
+
+    def run(self) -> dict[str, Any] | None:
+        """Scan and store; None where the frames are not those that the packets announce."""
+        index, timeline = self._index, self._timeline
+        samples = SamplesWriter(self._folder / "samples.zip") if self._settings.keep != "minimal" else None
+        try:
+            looks = self._measured(self._sampled(self._first_look(), samples), intra=True)
+            if self._about is None or self._strange > _STRANGE * self._decoded:
+                return None
+            signals = self._signals(looks)
+            found = judge(index, timeline, looks.rows, _others(signals, looks.shared), _returning(signals))
+            stretches, unseen = within_budget(index, found.stretches)
+            runs, cuts = self._look_closer(stretches, looks)
+            guesses = timeline.row[unseen]
+            inside = [range(run.rows[0] + 1, run.rows[-1] + 1) for run in runs]
+            certain = [row for row in found.certain if not any(row in rows for rows in inside)]
+            cuts = sorted({*certain, *cuts, *guesses.tolist()} - {0})
+            for pts in timeline.pts[cuts].tolist():
+                if samples is not None and samples.has(pts):
+                    samples.note(pts, "scene_start")
+        finally:
+            if samples is not None:
+                samples.close()
+        timing = self._store(_merged(looks, runs, guesses), cuts)
+        return {
+            "frames": timing.frames,
+            "decode_errors": self._errors,
+            "decoded_frames": self._decoded,
+            "rotation": self._about.rotation,
+            "interlaced": self._interlaced,
+            "scan_kind": f"{self._codec}, {found.placing}",
+            **timing.facts(int(index.size.sum())),
+        }
+
+    def _packets(self) -> Iterator[tuple[int, Any, Any]]:
+        """Every packet with its number and the decoder; encrypted ones left out."""
+        with media.open_media(self._path) as container:
+            stream = stream_of(container, self._facts)
+            media.prepare_decoder(stream)
+            if media.encrypted_stream(stream):
+                return
+            number = 0
+            for packet in media.packets(container, stream):
+                if packet.size == 0 and packet.pts is None and packet.dts is None:
+                    continue
+                if number == len(self._index):
+                    return
+                if packet.size and not packet.has_sidedata("encryption_info"):
+                    yield number, packet, stream.codec_context
+                number += 1
+
+    def _decode(self, context: Any, packet: Any) -> Iterator[tuple[int, Any]]:
+        """The frames that a packet (None: the end) brings out, with their rows."""
+        pts = self._timeline.pts
+        try:
+            frames = context.decode(packet)
+        except (av.error.FFmpegError, ValueError):
+            self._errors += packet is not None
+            return
+        for frame in frames:
+            self._decoded += 1
+            row = int(np.searchsorted(pts, frame.pts)) if frame.pts is not None else len(pts)
+            if row == len(pts) or pts[row] != frame.pts:
+                self._strange += 1
+            else:
+                self._interlaced |= bool(frame.interlaced_frame)
+                yield row, frame
+
+    def _first_look(self) -> Iterator[tuple[int, Any]]:
+        """Intra pictures in order, with their rows: all where the decoder tells them apart, else keyframes."""
+        wanted = first_looks(self._index, self._timeline)
+        sparse = (
+            self._codec in _INTRA_CODECS and wanted.sum() == (self._index.keyframe & (self._timeline.row >= 0)).sum()
+        )
+        waiting: list[tuple[int, Any]] = []
+        context = None
+        for number, packet, context in self._packets():
+            if not sparse and not wanted[number]:
+                continue
+            if sparse:
+                context.skip_frame = "NONINTRA"
+            for found in self._decode(context, packet):
+                insort(waiting, found, key=itemgetter(0))
+                if len(waiting) > _TURNED:
+                    yield waiting.pop(0)
+        if context is not None:
+            waiting += self._decode(context, None)
+        yield from sorted(waiting, key=itemgetter(0))
+
+    def _closer_look(self, stretches: list[Stretch]) -> Iterator[tuple[int, int, Any]]:
+        """The frames of stretches, with the number of the stretch and their rows."""
+        at, decoder = 0, None
+        for number, packet, context in self._packets():
+            if decoder is not None and number > stretches[at].end:
+                yield from ((at, *found) for found in self._decode(decoder, None))
+                decoder.flush_buffers()
+                at, decoder = at + 1, None
+            if at == len(stretches):
+                return
+            if number >= stretches[at].start:
+                decoder = context
+                decoder.skip_frame = "NONREF" if number < stretches[at].full else "DEFAULT"
+                yield from ((at, *found) for found in self._decode(decoder, packet))
+        if decoder is not None:
+            yield from ((at, *found) for found in self._decode(decoder, None))
+
+    def _sampled(self, frames: Iterable[tuple[int, Any]], samples: SamplesWriter | None) -> Iterator[tuple[int, Any]]:
+        """The same frames; those at least a tick of the sampling rate apart are kept as JPEGs."""
+        settings, large, due = self._settings, VideoReformatter(), 0.0
+        for row, frame in frames:
+            second = int(self._timeline.pts[row] - self._timeline.pts[0]) / self._timeline.second
+            if samples is not None and settings.frames_per_second and second >= due:
+                due = second + 1 / settings.frames_per_second
+                bgr = large_of(large, frame, settings.frame_side)
+                samples.add(frame.pts, *jpeg_of(bgr, settings.jpeg_quality, upright_turn(frame.rotation)))
+                samples.note(frame.pts, "sample")
+                samples.settle(frame.pts + 1)
+            yield row, frame
+
+    def _measured(self, frames: Iterable[tuple[int, Any]], intra: bool = False) -> _Looks:
+        """Measure frames, intra pictures or others, each against the one before; those out of order are left out."""
+        index, meter = self._index, None
+        colours: npt.NDArray[np.float32] | None = None
+        rows: list[int] = []
+        shared: list[float] = []
+        batches: list[dict[str, npt.NDArray[Any]]] = []
+        for row, frame in frames:
+            if rows and row <= rows[-1]:
+                continue
+            if meter is None:
+                about = self._about or self._begin(frame)
+                size = (about.width, about.height)
+                meter = Meter(*size, about.dark_level, about.edges, False, about.bar_level)
+            bgr = convert(self._reformatter, frame, size, Interpolation.FAST_BILINEAR)
+            packet = self._timeline.packet[row]
+            numbers = (int(index.duration[packet]), int(index.size[packet]), int(frame.pict_type))
+            meter.measure(bgr, frame.pts, *numbers, bool(index.keyframe[packet]))
+            meter.keep()
+            rows.append(row)
+            if intra:
+                before, colours = colours, _colours(bgr)
+                shared.append(1.0 if before is None else float(np.minimum(before, colours).sum()))
+            if meter.full:
+                batches.append(meter.take()[0])
+                if self._on_progress is not None:
+                    self._on_progress(self._decoded)
+        if meter is not None and meter.count:
+            batches.append(meter.take()[0])
+        columns = {
+            name: np.concatenate([np.empty(0, column.kind), *(batch[name] for batch in batches)])
+            for name, column in COLUMNS.items()
+        }
+        return _Looks(np.array(rows, np.int64), columns, np.array(shared if intra else [1.0] * len(rows)))
+
+    def _begin(self, frame: Any) -> About:
+        """What the signals are about; what is the same for all frames comes from the first."""
+        media.check_size(frame.width, frame.height)
+        facts, settings = self._facts, self._settings
+        width, height = facts.get("coded_width") or frame.width, facts.get("coded_height") or frame.height
+        small = small_size(width, height)
+        self._about = About(
+            recipe=RECIPE,
+            width=small[0],
+            height=small[1],
+            coded_width=width,
+            coded_height=height,
+            rotation=upright_turn(frame.rotation),
+            time_base_num=facts["time_base_num"],
+            time_base_den=facts["time_base_den"],
+            dark_level=settings.dark_level,
+            bar_level=settings.bar_level,
+            edges=settings.edges,
+            measured="scan",
+        )
+        return self._about
+
+    def _signals(self, looks: _Looks) -> Signals:
+        """What was looked at, as if nothing lay between; rows before the first are as long as that."""
+        assert self._about is not None
+        pts, rows = self._timeline.pts, looks.rows
+        times = pts[np.maximum(rows, 0)] + np.minimum(rows, 0) * (pts[1] - pts[0])
+        return Signals(self._about, {**looks.columns, "pts": times})
+
+    def _look_closer(self, stretches: list[Stretch], looks: _Looks) -> tuple[list[_Looks], list[int]]:
+        """Decode stretches: runs of frames without a gap, and the rows of the cuts in them."""
+        runs: list[_Looks] = []
+        cuts: list[int] = []
+        row = self._timeline.row
+        for at, group in groupby(self._closer_look(stretches), key=itemgetter(0)):
+            stretch = stretches[at]
+            near = {int(row[place]) + k for place in stretch.places for k in range(-NEAR, NEAR + 1)}
+            seen = self._measured((number, frame) for _, number, frame in group if number in near)
+            for places in np.split(np.arange(len(seen.rows)), np.flatnonzero(np.diff(seen.rows) > 1) + 1):
+                if len(places) < 3:
+                    continue
+                run = seen.part(places).alone()
+                runs.append(run)
+                if stretch.before >= 0 and run.rows[0] == row[stretch.start]:
+                    # The picture before a possible flash, as if the frames before were it: does it come back?
+                    pair = looks.part([stretch.before] * REACH + [stretch.before + 1]).alone(REACH)
+                    pair.rows = np.arange(run.rows[0] - REACH, run.rows[0] + 1)
+                    run = _joined([pair, run.part(np.arange(1, len(places)))])
+                found = detect(self._signals(run), "combined", DetectSettings())
+                cuts += [int(run.rows[cut.frame]) for cut in found if not cut.gradual and cut.detector != "black"]
+        return runs, cuts
+
+    def _store(self, looks: _Looks, cuts: list[int]) -> Timing:
+        """Write a row for every frame shown."""
+        assert self._about is not None
+        timeline, index = self._timeline, self._index
+        about = replace(self._about, scan_cuts=timeline.pts[cuts].tolist())
+        writer, timing = signals_writer(self._folder / "signals.parquet", about), Timing(self._facts)
+        compared = (np.diff(looks.rows, prepend=-2) == 1) | np.isin(looks.rows, cuts)
+        for start in range(0, len(timeline.pts), ROW_GROUP):
+            rows = np.arange(start, min(start + ROW_GROUP, len(timeline.pts)))
+            packets = timeline.packet[rows]
+            place = np.maximum(np.searchsorted(looks.rows, rows, side="right") - 1, 0)
+            here = looks.rows[place] == rows
+            batch = {name: column[place] for name, column in looks.columns.items()}
+            for name in batch:
+                if name.startswith("delta_"):
+                    batch[name] = np.where(here & compared[place], batch[name], 0).astype(COLUMNS[name].kind)
+            batch |= {
+                "pts": timeline.pts[rows],
+                "duration": index.duration[packets],
+                "size": index.size[packets],
+                "picture": np.where(here, batch["picture"], 0).astype(np.int8),
+                "keyframe": index.keyframe[packets],
+            }
+            writer.add(batch)
+            timing.add_all(zip(batch["pts"].tolist(), batch["duration"].tolist(), strict=True))
+        writer.close()
+        return timing
+
+
+def _colours(bgr: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Shares of the pixels of every other row and column in 8x8x8 bins of BGR."""
+    some = np.ascontiguousarray(bgr[::2, ::2])
+    counts = cv2.calcHist([some], [0, 1, 2], None, [8, 8, 8], [0, 256] * 3).ravel()
+    return np.asarray(counts / (some.shape[0] * some.shape[1]), np.float32)
+
+
+def _others(signals: Signals, shared: npt.NDArray[np.float64]) -> Bools:
+    """Whether each picture is another one than the one before: the test of `combined`, and other colours."""
+    bits = hash_bits(signals["hash"]).reshape(-1, 64)
+    turned = np.count_nonzero(bits[1:] != bits[:-1], axis=1)
+    moved = np.abs(np.diff(mean_colours(signals), axis=0)).max(1)
+    light, score = signals.mean("delta_gray")[1:], signals.content[1:]
+    other = ((turned >= _LEAST_BITS) & (light >= _LEAST_LIGHT)) | (light >= _FLAT) | (moved >= _FLAT)
+    return np.concatenate([[False], other & (score >= _LEAST_SCORE) & (shared[1:] < _SAME_COLOURS)])
+
+
+def _returning(signals: Signals) -> Bools:
+    """Whether the picture before each comes back after it."""
+    bits, colours = hash_bits(signals["hash"]).reshape(-1, 64), mean_colours(signals)
+    found = np.zeros(len(signals), np.bool_)
+    found[1:-1] = np.count_nonzero(bits[2:] != bits[:-2], axis=1) <= _SAME_BITS
+    found[1:-1] &= np.abs(colours[2:] - colours[:-2]).max(1, initial=0) <= _SAME_LEVEL
+    return found
+
+
+def _joined(parts: list[_Looks]) -> _Looks:
+    columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in COLUMNS}
+    return _Looks(
+        np.concatenate([part.rows for part in parts]), columns, np.concatenate([part.shared for part in parts])
+    )
+
+
+def _merged(looks: _Looks, runs: list[_Looks], guesses: Integers) -> _Looks:
+    """All that was looked at, in order; a frame of a run says more than the same one among the intra pictures.
+
+    Where a cut was only guessed, the next picture looked at stands for it.
+    """
+    firsts = [run.part([0]) for run in runs]
+    every = _joined([*firsts, looks, *(run.part(np.arange(1, len(run.rows))) for run in runs)])
+    rows, last = np.unique(every.rows[::-1], return_index=True)
+    found = every.part(len(every.rows) - 1 - last)
+    new = guesses[~np.isin(guesses, rows)]
+    standing = found.part(np.minimum(np.searchsorted(rows, new), len(rows) - 1))
+    standing.rows = new
+    both = _joined([found, standing])
+    return both.part(np.argsort(both.rows, kind="stable"))
