@@ -212,9 +212,8 @@ def path_of(clip: Clip, rng: np.random.Generator) -> Way:
 
 
 def _noise(rng: np.random.Generator, cells: int, side: int) -> Drawing:
-    return cv2.resize(
-        rng.uniform(-1, 1, (cells, cells)).astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC
-    )
+    grains = rng.uniform(-1, 1, (cells, cells)).astype(np.float32)
+    return np.asarray(cv2.resize(grains, (side, side), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def _canvas(clip: Clip, rng: np.random.Generator, side: int) -> Drawing:

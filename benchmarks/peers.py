@@ -3,9 +3,9 @@
     python -m benchmarks.peers FOLDER_OR_FILE... [--venv NAME=PYTHON ...]
 
 prints processor seconds (user and system, of the whole process tree) for a minute of video, the largest resident
-memory of a process, and what each leaves. Peers are started as their users start them: PySceneDetect by its command line,
-video2dataset and Data-Juicer by the smallest configuration that finds scenes. A peer lives in an environment of its own;
-name its Python with `--venv video2dataset=/path/to/python`. One that is not there is left out, by name.
+memory of a process, and what each leaves. Peers are started as their users start them: PySceneDetect by its command
+line, Data-Juicer by the smallest recipe that finds scenes. Data-Juicer lives in an environment of its own: name its
+Python with `--venv data-juicer=/path/to/python`. One that is not there is left out, by name.
 """
 
 from __future__ import annotations
@@ -92,26 +92,6 @@ def scenedetect(detector: str) -> Callable[[Sequence[Path], Path, str], tuple[Co
     return of
 
 
-_V2D = """
-from video2dataset import video2dataset
-import sys
-video2dataset(url_list=sys.argv[1], input_format="csv", url_col="url", output_folder="out", output_format="files",
-    config={"subsampling": {"CutDetectionSubsampler": {"cuts_are_clips": False, "args": {
-        "cut_detection_mode": "all", "framerates": None, "threshold": 27, "min_scene_len": 15}}},
-        "reading": {"yt_args": {}, "timeout": 60, "sampler": None},
-        "storage": {"number_sample_per_shard": 1000, "oom_shard_count": 5, "captions_are_subtitles": False},
-        "distribution": {"processes_count": 1, "thread_count": 1, "subjob_size": 1000,
-                         "distributor": "multiprocessing"}})
-"""
-
-
-def video2dataset(files: Sequence[Path], folder: Path, python: str) -> tuple[Cost, str]:
-    """video2dataset's cut detection."""
-    (folder / "list.csv").write_text("url\n" + "\n".join(map(str, files)) + "\n")
-    (folder / "job.py").write_text(_V2D)
-    return run([python, "job.py", "list.csv"], folder), "cuts in JSON, and copies of the files"
-
-
 def data_juicer(files: Sequence[Path], folder: Path, python: str) -> tuple[Cost, str]:
     """Data-Juicer's split by scene, which re-encodes every clip."""
     lines = [json.dumps({"videos": [str(path)], "text": "<__dj__video>"}) for path in files]
@@ -127,7 +107,6 @@ TOOLS: dict[str, tuple[str, Callable[[Sequence[Path], Path, str], tuple[Cost, st
     "rushes curate --measure scan": ("rushes", ingest_scan),
     "scenedetect detect-content": ("scenedetect", scenedetect("detect-content")),
     "scenedetect detect-adaptive": ("scenedetect", scenedetect("detect-adaptive")),
-    "video2dataset, cuts": ("video2dataset", video2dataset),
     "Data-Juicer, split by scene": ("data-juicer", data_juicer),
 }
 """Every row of the table: the environment it runs in, and what runs it."""

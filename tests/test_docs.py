@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from filters.quality import REASONS, QualitySettings
-from pipelines import config, curate, main, measuring, options, scenes, work
+from pipelines import config, curate, main, measuring, options, scenes
 from tests.pipelines import corpora
 from transforms import attempts, failures, lists, records
 from transforms.clips import BucketSettings, latent_counts

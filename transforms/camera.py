@@ -44,12 +44,12 @@ _DIRECTED: Final = 0.4
 """Share of the mean square speed that is in its mean, from which a movement keeps its direction; same source: 0.7 to 1
 for steady and eased movements, 0.5 where the camera rests half of the time, less than 0.3 for hands."""
 
-_TEXTURE: Final = 0.15
-"""Share of the picture with texture from which it tells enough; same source: soft and dark pictures have 0.1 to 0.6."""
+_TEXTURE: Final = 0.08
+"""Share of the picture with texture from which it tells enough; same source: dark pictures have 0.08 and more."""
 
-_TRUSTED: Final = 0.15
+_TRUSTED: Final = 0.1
 """Texture (up to 1 at `_TEXTURE`) times followers, below which nothing is decided; same source: noise before a wall has
-0.1, the hardest clips of moving cameras 0.2."""
+0.0, the hardest clips of moving cameras 0.1 to 0.2."""
 
 
 class Camera(NamedTuple):

@@ -42,7 +42,7 @@ STROBE: Final = 3
 _STEP: Final = 0.5
 """Change of mean luma, in 8-bit levels, that belongs to a flicker; encoding a steady light changes it by 0.1."""
 _COHERENT: Final = 0.5
-"""Share of all change that goes one way: light has 0.7 and more, movement 0.2."""
+"""Share of all change that goes one way: light has 0.7 and more, movement up to 0.3."""
 _FLICKER_REVERSALS: Final = 6
 """Changes of direction in a second from which on light flickers: 3 Hz."""
 _FLICKER_SECONDS: Final = 1.0

@@ -11,6 +11,7 @@ depend on the resolution. Words for what the camera did are chosen elsewhere (`c
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any, Final, NamedTuple
 
 import cv2
@@ -76,7 +77,7 @@ COLUMNS: Final[dict[str, Column]] = {
     "motion": _length("Mean length of the flow, textured picture.", ">= 0", _DIS),
     "motion_high": _length("Its 95th percentile.", ">= 0", _DIS),
     "texture": _share("Share of the picture with texture enough to tell movement.", "structure tensor, Bigun 1987"),
-    "change": Column("int16", "Mean absolute difference of the two pictures.", "1e-2 levels", "0 to 25,500", _OURS),
+    "change": Column("int16", "Root mean square difference of the two pictures.", "1e-2 levels", "0 to 25,500", _OURS),
     "unexplained": Column(
         "int32",
         "The same after moving the second back with the camera and to the light of the first.",
@@ -163,14 +164,19 @@ def flow_row(before: Picture, now: Picture) -> dict[str, int]:
     trust = lit * energy / (energy + _FLAT)
     seen = _cells(grid, flow) * grid.pixel
     fit, weight = _fit(grid, seen, tensor, grid.prior * (trust + 1e-9) / energy)
-    fit, unexplained = _refine(grid, fit, (a, b), (gx, gy), tensor * weight, weight)
+    fit, left = _refine(grid, fit, (a, b), (gx, gy), tensor * weight, weight)
     camera = (fit @ grid.model).reshape(2, -1)
     both = np.array([seen - camera, seen, camera])
     off, length, moved = np.sqrt((both * both).sum(1))
     total = float(trust.sum())
-    means = np.array([off <= _AGREES + _AGREES_SHARE * moved, off, length]) @ trust / (total + 1e-9)
+    # Flow spreads around things that move: a cell also follows that looks the same once moved back, to within what so
+    # small a distance would change in it.
+    near = _AGREES + _AGREES_SHARE * moved
+    follows = (off <= near) | (2.0 * left <= near * near * energy)
+    means = np.array([follows, off, length]) @ trust / (total + 1e-9)
     followers, residual, motion = means.tolist()
-    some = np.sort(length[trust > 0.5])
+    textured = trust > 0.5
+    some = np.sort(length[textured])
     high = float(some[int(0.95 * len(some))]) if len(some) else 0.0
     sx, sy, zoom, roll = fit.tolist()
     unit = UNIT / grid.width
@@ -183,15 +189,15 @@ def flow_row(before: Picture, now: Picture) -> dict[str, int]:
         "residual": round(residual * unit),
         "motion": round(motion * unit),
         "motion_high": round(high * unit),
-        "texture": round(1e4 * total / len(trust)),
-        "change": round(100 * cv2.norm(a, b, cv2.NORM_L1) / a.size),
-        "unexplained": round(100 * unexplained),
+        "texture": round(1e4 * len(some) / len(trust)),
+        "change": round(100 * cv2.norm(a, b, cv2.NORM_L2) / math.sqrt(a.size)),
+        "unexplained": round(100 * math.sqrt(float(left.mean()))),
     }
 
 
 def _lit(a: Any, b: Any, grid: _Grid) -> Floats | float:
     """1 for cells clear of black bars at the picture's border, 0 for the others: (cells,); 1.0 where there are none."""
-    if all(max(int(p[line].max()) for p in (a, b)) > _BAR for line in _BORDERS):
+    if all(a[line].max() > _BAR or b[line].max() > _BAR for line in _BORDERS):
         return 1.0
     inside, brightest = [], cv2.max(a, b)
     for axis, count in ((1, grid.cells[1]), (0, grid.cells[0])):
@@ -245,8 +251,8 @@ def _near(off: Floats, kernel: float) -> Floats:
 
 def _refine(
     grid: _Grid, fit: Floats, pictures: tuple[Any, Any], slopes: tuple[Any, Any], tensor: Floats, weight: Floats
-) -> tuple[Floats, float]:
-    """The fit after one Gauss-Newton step on the pictures themselves, and what difference it had left to explain.
+) -> tuple[Floats, Floats]:
+    """The fit after one Gauss-Newton step on the pictures, and the mean square difference it had left at each cell.
 
     Flow is found patch by patch and comes out short; the step sees all pixels that agree with the fit at once.
     """
@@ -263,9 +269,9 @@ def _refine(
     left = cv2.addWeighted(a, 1.0, moved, -gain, 0.0, dtype=cv2.CV_32F)
     ends = np.abs(grid.model[2] + fit @ grid.model).reshape(2, -1)  # the model of a zoom is the place itself
     inside = (ends < grid.reach).all(0)
-    pull = _cells(grid, cv2.merge((slopes[0] * left, slopes[1] * left))) * weight
-    step = _solved(grid, np.concatenate([tensor, pull]) * inside)
-    return fit + step, cv2.norm(left, cv2.NORM_L1) / a.size
+    pull = _cells(grid, cv2.merge((slopes[0] * left, slopes[1] * left, left * left)))
+    step = _solved(grid, np.concatenate([tensor, pull[:2] * weight]) * inside)
+    return fit + step, pull[2]
 
 
 def _solved(grid: _Grid, parts: Floats) -> Floats:

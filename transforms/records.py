@@ -148,7 +148,7 @@ class VideoRow:
         "True peak; null in digital silence.", unit="dBTP", source="ITU-R BS.1770-4 annex 2", default=None
     )
     audio_sample_peak: float | None = column(
-        "Largest sample; null in digital silence.", unit="dBFS", span="<= 0", default=None
+        "Largest sample; lossy sound may decode to more than 0. Null in digital silence.", unit="dBFS", default=None
     )
     audio_silence_share: float | None = column(
         "Share of its time in silence: 0.5 s or more below -60 dBFS.",

@@ -218,18 +218,24 @@ class _Scan:
             self._codec in _INTRA_CODECS and wanted.sum() == (self._index.keyframe & (self._timeline.row >= 0)).sum()
         )
         waiting: list[tuple[int, Any]] = []
-        context = None
+        decoder = None
         for number, packet, context in self._packets():
             if not sparse and not wanted[number]:
                 continue
-            if sparse:
-                context.skip_frame = "NONINTRA"
-            for found in self._decode(context, packet):
-                insort(waiting, found, key=itemgetter(0))
-                if len(waiting) > _TURNED:
-                    yield waiting.pop(0)
-        if context is not None:
-            waiting += self._decode(context, None)
+            found: list[tuple[int, Any]] = []
+            if wanted[number] and decoder is not None:
+                # What was passed over is missed by what comes next, unless it starts anew.
+                found += self._decode(decoder, None)
+                decoder.flush_buffers()
+            decoder = context
+            decoder.skip_frame = "NONINTRA" if sparse else "DEFAULT"
+            found += self._decode(decoder, packet)
+            for one in found:
+                insort(waiting, one, key=itemgetter(0))
+            while len(waiting) > _TURNED:
+                yield waiting.pop(0)
+        if decoder is not None:
+            waiting += self._decode(decoder, None)
         yield from sorted(waiting, key=itemgetter(0))
 
     def _closer_look(self, stretches: list[Stretch]) -> Iterator[tuple[int, int, Any]]:
@@ -340,11 +346,12 @@ class _Scan:
                     continue
                 run = seen.part(places).alone()
                 runs.append(run)
+                # Detectors want something before a cut: the first picture, or that before a possible flash at it.
+                lead = run.part([0] * (REACH + 1)).alone(REACH + 1)
                 if stretch.before >= 0 and run.rows[0] == row[stretch.start]:
-                    # The picture before a possible flash, as if the frames before were it: does it come back?
-                    pair = looks.part([stretch.before] * REACH + [stretch.before + 1]).alone(REACH)
-                    pair.rows = np.arange(run.rows[0] - REACH, run.rows[0] + 1)
-                    run = _joined([pair, run.part(np.arange(1, len(places)))])
+                    lead = looks.part([stretch.before] * REACH + [stretch.before + 1]).alone(REACH)
+                lead.rows = np.arange(run.rows[0] - REACH, run.rows[0] + 1)
+                run = _joined([lead, run.part(np.arange(1, len(places)))])
                 found = detect(self._signals(run), "combined", DetectSettings())
                 cuts += [int(run.rows[cut.frame]) for cut in found if not cut.gradual and cut.detector != "black"]
         return runs, cuts

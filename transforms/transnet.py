@@ -89,7 +89,8 @@ def transitions(middle: Floats, part: Floats, threshold: float) -> list[tuple[in
     """Transitions from probabilities: the first frame that is no longer of the shot before, and the first of the next.
 
     Where `middle` passes the threshold there is one. A hard cut is marked on the last frame of its old shot, so that
-    the next one is its first; where `part` passes the threshold for more than a hard cut does, those frames are mixed.
+    the next one is its first; where `part` passes the threshold for more than a hard cut does, those frames are mixed,
+    from 0 or to the number of frames where a video begins or ends with them.
     """
     found: list[tuple[int, int]] = []
     mixed = part > threshold
@@ -101,7 +102,7 @@ def transitions(middle: Floats, part: Floats, threshold: float) -> list[tuple[in
             end += 1
         if end - start <= _SHORT:
             start = end = first + int(np.argmax(middle[first:past])) + 1
-        if start > 0 and end < len(mixed) and (not found or start > found[-1][1]):
+        if (start < end or end < len(mixed)) and (not found or start > found[-1][1]):
             found.append((start, end))
     return found
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pipelines import main
+from pipelines import main, schema
 from transforms import records, signals
 
 
@@ -15,9 +15,9 @@ def test_as_json_it_has_every_column_with_its_meaning(capsys):
     told = json.loads(capsys.readouterr().out)
     assert list(told) == [*records.BY_TABLE, *schema.SERIES]
     for name, record in records.BY_TABLE.items():
-        schema = records.schema(record)
-        assert [c["name"] for c in told[name]] == schema.names
-        for shown, field in zip(told[name], schema, strict=True):
+        described = records.schema(record)
+        assert [c["name"] for c in told[name]] == described.names
+        for shown, field in zip(told[name], described, strict=True):
             assert shown["type"] == f"{field.type}" + ("" if field.nullable else " not null")
             assert shown["doc"] == field.metadata[b"doc"].decode()
             assert shown["unit"] == field.metadata.get(b"unit", b"").decode()

@@ -356,6 +356,6 @@ def test_a_silent_film_at_25_frames_a_second(media: Path, tmp_path: Path):
     measure(path, probe(path).video, tmp_path, MeasureSettings(frames_per_second=0))
     found = read_signals(tmp_path / "signals.parquet")
     row = clip_events(mark(found), 0, len(found))
-    # Checked by eye: 16 to 18 pictures a second, every second one twice.
+    # The changes themselves say so: two new pictures, then the second once more, at 0.1 levels against 2 to 5.
     assert row["cadence"] == "1:2"
     assert row["unique_rate"] == pytest.approx(17, abs=0.5)

