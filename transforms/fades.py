@@ -27,8 +27,8 @@ _MISFIT: Final = 0.12
 ones (gamma, things that move on) 0.10; edges of dark scenes begin at 0.15."""
 _LEAST_DROP: Final = 4.0
 """Levels of contrast that a fade takes away at least."""
-_FLAT_CONTRAST: Final = 4.0
-_FLAT_AWAY: Final = 20.0
+_FLAT_CONTRAST: Final = 3.0
+_FLAT_AWAY: Final = 10.0
 """Contrast, and distance from black or white, that the flattest frame of a fade has at most, in levels."""
 _SLACK: Final = 1.5
 """Levels by which frames may be less flat than the flattest and still be flat."""

@@ -85,10 +85,15 @@ _CELL_DARK: Final = 24.0
 """Least share of the cells that change by four levels, of those brighter than this in either picture. A title has at
 most 0.7, transitions have 0.84 and more."""
 _LEAP: Final = 0.35
-"""Largest share of the way from one frame to the next (half of it where a hard cut was found)."""
+_CUT: Final = 0.15
+"""Largest share of the way from one frame to the next; and of the squared distance, where a hard cut was found."""
 _RETURN_SECONDS: Final = 1.5
 _RETURN: Final = 0.45
 """Within how long, and how near, no view from before may come back (dissolves: half as long)."""
+
+
+_SHORTEST: Final = 4
+"""Mixed frames that a dissolve or wipe has at least."""
 
 
 class Transition(NamedTuple):
@@ -261,9 +266,11 @@ def _whole(pictures: Pictures, first: int, last: int) -> bool:
 
 def _leaps(pictures: Pictures, first: int, last: int, hard: Sequence[int]) -> bool:
     """Whether two frames beside each other are too far apart for a transition."""
-    moves = np.diff(_way(pictures, np.arange(first, last + 1), first, last))
-    cuts = [cut - first - 1 for cut in hard if first < cut <= last]
-    return bool(moves.max() > _LEAP or (moves[cuts] > _LEAP / 2).any())
+    if np.diff(_way(pictures, np.arange(first, last + 1), first, last)).max() > _LEAP:
+        return True
+    cuts = np.array([cut for cut in hard if first < cut <= last], np.int64)
+    apart = ((pictures[cuts] - pictures[cuts - 1]) ** 2).sum(1)
+    return bool((apart > _CUT * ((pictures[last] - pictures[first]) ** 2).sum()).any())
 
 
 def _comes_back(pictures: Pictures, first: int, last: int, within: tuple[int, int], reach: int, moved: bool) -> bool:
@@ -329,7 +336,7 @@ def _in_block(pictures: Pictures, base: int, hard: Sequence[int], reach: int) ->
         if any(window.first < end and window.last > start for start, end in taken):
             continue
         one = _verified(pictures, window, hard, reach)
-        if one is not None and one.end > one.start:
+        if one is not None and one.end - one.start >= _SHORTEST * base:
             taken.append((one.start, one.end))
             yield window, one
 

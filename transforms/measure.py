@@ -62,7 +62,7 @@ def measure(
 
     Returns:
         The columns of `VideoRow` that only decoding can tell, and `decoded_frames`; of a span also `after`, the PTS of
-        the first frame past it (None: the video ended). For a span they describe the span.
+        the first frame past it (None: the video ended), and `mended`, frames whose time was. They describe the span.
 
     Raises:
         ElementError: No frame at all: `encrypted`, `unsupported_codec`, `no_streams`, `damaged` or `out_of_memory`.
@@ -97,7 +97,7 @@ def measure(
         "interlaced": recorder.interlaced,
         **timing.facts(counts.packet_bytes),
     }
-    return found if span == WHOLE else {**found, "after": recorder.after}
+    return found if span == WHOLE else {**found, "after": recorder.after, "mended": counts.mended}
 
 
 @contextmanager

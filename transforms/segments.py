@@ -41,11 +41,11 @@ def plan(index: PacketIndex, facts: Mapping[str, Any], seconds: float = 60.0, lo
     """Segments of about `seconds` for a video longer than `longest` seconds.
 
     Returns:
-        Half-open spans of PTS that cover all time, or none where the video is short, has times that are missing or
-        repeated, or too few keyframes.
+        Half-open spans of PTS that cover all time, or none where the video is short, has times that are missing,
+        repeated or unsteady, or too few keyframes.
     """
     shown = ~index.discard
-    if not facts.get("time_base_den") or not shown.any() or (index.pts[shown] == NO_PTS).any():
+    if not facts.get("time_base_den") or not shown.any() or (index.pts[shown] == NO_PTS).any() or not index.steady():
         return []
     time_base = Fraction(facts["time_base_num"], facts["time_base_den"])
     pts = np.sort(index.pts[shown])
@@ -59,8 +59,9 @@ def plan(index: PacketIndex, facts: Mapping[str, Any], seconds: float = 60.0, lo
     chosen: list[int] = []
     for number in range(1, round(int(pts[-1] - pts[0]) / step)):
         ideal, after = pts[0] + number * step, chosen[-1] + step // 2 if chosen else pts[0] + step // 2
-        near = bounds[(bounds > after) & (bounds < pts[-1] - step // 2)]
-        near = near[np.abs(near - ideal) <= step // 2]
+        low = max(int(after) + 1, int(ideal) - step // 2)
+        high = min(int(ideal) + step // 2, int(pts[-1]) - step // 2 - 1)
+        near = bounds[np.searchsorted(bounds, low) : np.searchsorted(bounds, high, side="right")]
         if len(near):
             chosen.append(int(near[np.abs(near - ideal).argmin()]))
     edges = [WHOLE[0], *chosen, WHOLE[1]]
@@ -72,7 +73,6 @@ def seekable(
 ) -> bool:
     """Whether a seek to the start of every span lands on a keyframe early enough, and the packets that follow are those
     of the index. Reads a few dozen packets a span, decodes nothing."""
-    places = {int(p): n for n, p in enumerate(index.pts)}
     try:
         with media.open_media(path, opener() if opener else None) as container:
             stream = stream_of(container, facts)
@@ -81,14 +81,14 @@ def seekable(
                 if target is None:
                     return False
                 container.seek(target, stream=stream)
-                if not _as_indexed(container, stream, index, places, start):
+                if not _as_indexed(container, stream, index, start):
                     return False
     except (ElementError, av.error.FFmpegError, ValueError):
         return False
     return True
 
 
-def _as_indexed(container: Any, stream: Any, index: PacketIndex, places: Mapping[int, int], start: int) -> bool:
+def _as_indexed(container: Any, stream: Any, index: PacketIndex, start: int) -> bool:
     at: int | None = None
     left = _CHECKED
     for packet in media.packets(container, stream):
@@ -97,7 +97,8 @@ def _as_indexed(container: Any, stream: Any, index: PacketIndex, places: Mapping
         if at is None:
             if not packet.is_keyframe:
                 continue
-            at = places.get(packet.pts, -1) if packet.pts is not None else -1
+            found = np.flatnonzero(index.pts == (NO_PTS if packet.pts is None else packet.pts))
+            at = int(found[0]) if len(found) else -1
         if not 0 <= at < len(index) or (packet.pts, packet.size) != (int(index.pts[at]), int(index.size[at])):
             return False
         at, left = at + 1, left - (packet.pts >= start)
@@ -132,8 +133,9 @@ def stitch(
     tail: Mapping[str, Any] = {}
     after: int | None = None
     for number, (part, result) in enumerate(zip(parts, results, strict=True)):
-        if result["decode_errors"]:
-            raise SeamError(f"segment {number}: {result['decode_errors']} packets that the decoder refused")
+        for trouble in ("decode_errors", "mended"):
+            if result[trouble]:
+                raise SeamError(f"segment {number}: {trouble} {result[trouble]}")
         if not (part / "signals.parquet").exists():
             raise SeamError(f"segment {number} has no frames")
         signals, head = read_signals(part / "signals.parquet"), read_signals(part / "head.parquet")
@@ -174,7 +176,7 @@ def _check_seam(
     if after is None or first is None or after != first:
         raise SeamError(f"segment {number} begins at PTS {first}, the one before ended before {after}")
     # The last `LEAD` - 1 at least were decoded by both; more where the keyframe lies further back.
-    shared = min(len(head["pts"]), len(tail["pts"]))
+    shared = min(len(head["pts"]), len(tail.get("pts", ())))
     if shared < LEAD - 1:
         raise SeamError(f"segment {number} shares {shared} frames with the one before: too few to compare")
     for name, column in head.items():

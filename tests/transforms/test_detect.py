@@ -13,7 +13,7 @@ from scenedetect.detectors import AdaptiveDetector, ContentDetector, HashDetecto
 
 from tests.transforms.made_signals import about, made, mixed, of_pictures, shot, thumbnails_of
 from transforms import thumbnails
-from transforms.detect import DETECTORS, Cut, DetectSettings, average_rate, black_frames, detect
+from transforms.detect import DETECTORS, Cut, DetectSettings, black_frames, detect
 from transforms.gradual import Thumbnails
 from transforms.measure import MeasureSettings, measure
 from transforms.probe import probe
@@ -206,16 +206,6 @@ def test_what_cannot_work_is_refused():
     with pytest.raises(ConfigError, match="--hash-threshold"):
         validate(DetectSettings(hash_threshold=2.0))
     validate(SETTINGS)
-
-
-def test_black_is_98_percent_of_dark_pixels():
-    pixels = 64 * 36
-    assert black_frames(made(2, dark=[round(0.97 * pixels), round(0.99 * pixels)])).tolist() == [False, True]
-
-
-def test_average_rate_counts_intervals():
-    assert average_rate(made(101)) == 25
-    assert average_rate(made(1)) == 25
 
 
 @pytest.mark.slow

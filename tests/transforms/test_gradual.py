@@ -117,31 +117,6 @@ def test_a_hard_cut_is_no_transition_and_bounds_one():
     assert found([*pan(1, 90), *pan(2, 90)], [90]) == []
 
 
-def test_a_video_fades_from_and_to_nothing():
-    flat = [np.zeros((36, 64, 3), np.uint8)] * 10
-    up = [(p * min(1, k / 12)).astype(np.uint8) for k, p in enumerate(shot(1, 100))]
-    down = up[::-1]
-    (one,) = found([*flat, *up])
-    assert (one.kind, one.start) == ("fade", 0)
-    assert abs(one.end - 22) <= 1
-    (one,) = found([*down, *flat])
-    assert (one.kind, one.end) == ("fade", 110)
-    assert abs(one.start - 88) <= 1
-
-
-def test_long_black_is_a_scene_between_two_fades():
-    out = mixed(shot(1, 80), [np.zeros((36, 64, 3), np.uint8)] * 80, 12, "dissolve")
-    one, two = found([*out, *out[::-1]])
-    assert close(one, "fade", 68, 80)
-    assert close(two, "fade", len(out) * 2 - 80, len(out) * 2 - 68)
-
-
-def test_a_fade_to_black_that_ends_in_a_cut_keeps_the_cut():
-    out = [*mixed(shot(1, 80), [np.zeros((36, 64, 3), np.uint8)] * 16, 12, "dissolve"), *shot(2, 60)]
-    (one,) = found(out, [84])
-    assert close(one, "fade", 68, 80)
-
-
 @pytest.mark.parametrize("step", [2, 3])
 def test_the_frame_rate_does_not_matter(step):
     pictures = mixed(shot(1, 90, pan=0), shot(2, 90, pan=0), 20, "dissolve")
