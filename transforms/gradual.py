@@ -92,7 +92,7 @@ _RETURN: Final = 0.45
 """Within how long, and how near, no view from before may come back (dissolves: half as long)."""
 
 
-_SHORTEST: Final = 4
+_SHORTEST: Final = 1
 """Mixed frames that a dissolve or wipe has at least."""
 
 
@@ -310,8 +310,9 @@ def _verified(pictures: Pictures, window: _Window, hard: Sequence[int], reach: i
         # The edges of what passes may have been taken for hard cuts: look beyond them.
         if _comes_back(pictures, first, last, (0, len(pictures)), reach, moved=True):
             return None
-        way, _, weight = _sweep(pictures, np.concatenate([[first], frames, [last]])[None])
-        start, end = ramp((way[0, 1:-1] * weight[0]).sum(1, dtype=np.float64))
+        # From outside the window: it may lie inside the wipe.
+        way, _, weight = _sweep(pictures, frames[None])
+        start, end = ramp((way[0] * weight[0]).sum(1, dtype=np.float64))
     else:
         if _comes_back(pictures, first, last, (low, high), reach // 2, moved=False):
             return None

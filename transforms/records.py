@@ -128,21 +128,16 @@ class VideoRow:
     )
     audio_stream: int | None = column("Number of the stored audio stream in the container.", default=None)
     audio_end_offset: float | None = column(
-        "End of the stored audio against that of the last frame shown; positive: audio ends later.",
-        unit="s",
-        default=None,
+        "End of the stored audio against the end of the pictures.", unit="s", default=None
     )
     audio_loudness: float | None = column(
-        "Integrated loudness of the source's sound; null under 0.4 s and where all is below the gate.",
-        unit="LUFS",
-        source="EBU R128, ITU-R BS.1770-4",
-        default=None,
+        "Integrated loudness; null under 0.4 s or below the gate.", unit="LUFS", source="EBU R128", default=None
     )
     audio_loudness_range: float | None = column(
         "Loudness range; null under 3 s.", unit="LU", span=">= 0", source="EBU Tech 3342", default=None
     )
     audio_short_term_max: float | None = column(
-        "Largest short-term loudness (3 s); null under 3 s.", unit="LUFS", source="EBU Tech 3341", default=None
+        "Largest loudness over 3 s.", unit="LUFS", source="EBU Tech 3341", default=None
     )
     audio_true_peak: float | None = column(
         "True peak; null in digital silence.", unit="dBTP", source="ITU-R BS.1770-4 annex 2", default=None
@@ -151,15 +146,10 @@ class VideoRow:
         "Largest sample; lossy sound may decode to more than 0. Null in digital silence.", unit="dBFS", default=None
     )
     audio_silence_share: float | None = column(
-        "Share of its time in silence: 0.5 s or more below -60 dBFS.",
-        span="0 to 1",
-        source="FFmpeg silencedetect",
-        default=None,
+        "Share of time in silences: -60 dBFS for 0.5 s.", span="0 to 1", source="FFmpeg silencedetect", default=None
     )
     audio_clipped_share: float | None = column(
-        "Share of its tenths of a second with three or more samples in a row at full scale.",
-        span="0 to 1",
-        default=None,
+        "Share of tenths of a second with clipped samples.", span="0 to 1", default=None
     )
     audio_image: str | None = column(
         "What the channels hold: `silent`, `mono`, `dual_mono`, `one_sided`, `opposed`, `stereo` or `surround`.",
@@ -174,10 +164,7 @@ class VideoRow:
     )
     scan_kind: str | None = column("Kind of stream that was scanned; null of a full decode.", default=None)
     scan_recall: float | None = column(
-        "Share of hard cuts that scans of such streams were measured to find; null where nobody measured.",
-        span="0 to 1",
-        source="benchmarks/scan.py",
-        default=None,
+        "Share of cuts that scans of such streams find.", span="0 to 1", source="benchmarks/scan.py", default=None
     )
     measure_uri: str | None = column(
         "Folder in the store with signals, thumbnails and sampled frames, below the output folder.", default=None
@@ -259,10 +246,10 @@ class ClipRow:
     )
     camera_confidence: float = column("How far that word can be trusted.", span="0 to 1")
     flow: float | None = column(
-        "Mean length of the optical flow where the picture has texture; null where it was not measured.",
+        "Mean length of the optical flow in textured parts.",
         unit="picture widths/s",
         span=">= 0",
-        source="Kroeger et al. 2016 (DIS)",
+        source="DIS",
         default=None,
     )
     moving_share: float | None = column(
@@ -271,12 +258,8 @@ class ClipRow:
     flashes: int = column("Flashes of light.", span=">= 0", source="WCAG 2.3.1, ITU-R BT.1702")
     flash_rate: float = column("Most flashes in any second; more than 3 are a hazard.", unit="1/s", source="WCAG 2.3.1")
     flicker_share: float = column("Share of the span's time in oscillating light.", span="0 to 1")
-    duplicate_share: float | None = column(
-        "Share of frames that repeat the one before; null of a scan or a single frame.", span="0 to 1", default=None
-    )
-    unique_rate: float | None = column(
-        "Different pictures a second where it is no still; null where it is.", unit="1/s", default=None
-    )
+    duplicate_share: float | None = column("Share of frames that repeat the one before.", span="0 to 1", default=None)
+    unique_rate: float | None = column("Different pictures a second; null of a still.", unit="1/s", default=None)
     cadence: str | None = column(
         "How many frames a picture is shown, in turn: `1`, `2`, `2:3` (3:2 pull-down), ..., `mixed`.", default=None
     )
@@ -287,11 +270,7 @@ class ClipRow:
         default=None,
     )
     noise: float | None = column(
-        "Standard deviation of noise in the flattest parts, median.",
-        unit="8-bit levels",
-        span=">= 0",
-        source="Immerkaer 1996",
-        default=None,
+        "Standard deviation of noise, median.", unit="8-bit levels", span=">= 0", source="Immerkaer 1996", default=None
     )
     interlaced_share: float | None = column("Share of looked-at frames that are combed.", span="0 to 1", default=None)
     detail: float | None = column(
@@ -308,10 +287,7 @@ class ClipRow:
         "Level of the stored audio inside the span; null without audio.", unit="dBFS", span="<= 0", default=None
     )
     loudness: float | None = column(
-        "Integrated loudness inside the span; null under 0.4 s and where all is below the gate.",
-        unit="LUFS",
-        source="EBU R128, ITU-R BS.1770-4",
-        default=None,
+        "Integrated loudness; null under 0.4 s or below the gate.", unit="LUFS", source="EBU R128", default=None
     )
     true_peak: float | None = column(
         "True peak inside the span.", unit="dBTP", source="ITU-R BS.1770-4 annex 2", default=None
