@@ -70,12 +70,14 @@ class Timeline:
         packet: The packet of each row, by its number in the file.
         row: The row of each packet; -1 where it shows none.
         second: A second in the time base.
+        codec: The codec's name.
     """
 
     pts: Integers
     packet: Integers
     row: Integers
     second: int
+    codec: str
 
 
 @dataclass
@@ -109,8 +111,8 @@ class Judged(NamedTuple):
 
 def timeline_of(facts: Mapping[str, Any], index: PacketIndex) -> Timeline | None:
     """When the packets are shown; None where they do not tell, or where a scan would save nothing."""
-    base = facts.get("time_base_den")
-    if not base or not index.keyframe.any() or facts.get("video_codec") not in _DEAR:
+    base, codec = facts.get("time_base_den"), facts.get("video_codec") or ""
+    if not base or not index.keyframe.any() or codec not in _DEAR:
         return None
     packet = np.flatnonzero(~index.discard & (index.size > 0))
     pts, second = index.pts[packet], max(1, round(base / facts["time_base_num"]))
@@ -122,7 +124,7 @@ def timeline_of(facts: Mapping[str, Any], index: PacketIndex) -> Timeline | None
         return None
     row = np.full(len(index), -1, np.int64)
     row[packet[order]] = np.arange(len(order))
-    return Timeline(pts[order], packet[order], row, second)
+    return Timeline(pts[order], packet[order], row, second, codec)
 
 
 def first_looks(index: PacketIndex, timeline: Timeline) -> Bools:
@@ -148,8 +150,8 @@ def judge(index: PacketIndex, timeline: Timeline, rows: Integers, other: Bools, 
     irregular = _irregular(index, timeline, rows)
     ratios = _ratios(index, timeline, packets)
     at_cuts = bool(other.any()) and 2 * (irregular & other).sum() >= other.sum()
-    # Without B frames a large packet is the first of its shot.
-    in_order = bool((np.diff(timeline.packet) > 0).all())
+    # Without B frames a large packet is the first of its shot; one of AV1 may bring frames that are shown later.
+    in_order = timeline.codec != "av1" and bool((np.diff(timeline.packet) > 0).all())
     certain: list[int] = []
     stretches: list[Stretch] = []
     flash_end = -1

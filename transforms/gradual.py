@@ -92,7 +92,7 @@ _RETURN: Final = 0.45
 """Within how long, and how near, no view from before may come back (dissolves: half as long)."""
 
 
-_SHORTEST: Final = 1
+_SHORTEST: Final = 3
 """Mixed frames that a dissolve or wipe has at least."""
 
 
