@@ -201,8 +201,10 @@ class ClipRow:
     start_frame: int = column("Index of the first frame among the frames shown, from 0.", span=">= 0")
     frames: int = column("Frames in the span.", span=">= 1")
     frame_rate: float = column("Frames over seconds.", unit="1/s")
-    start_reason: str = column("What opened the span: `start`, a detector's name, `length` (split) or `stride`.")
-    end_reason: str = column("What closed the span: `end`, a detector's name, `length` (split) or `stride`.")
+    start_reason: str = column(
+        "What opened the span: `start`, a detector, `dissolve`, `wipe`, `fade`, `black`, `scan`, `stride` or `length` (split)."
+    )
+    end_reason: str = column("What closed the span: `end`, else as above.")
     width: int = column("Width as shown.", unit="px")
     height: int = column("Height as shown.", unit="px")
     crop_left: int = column("Pillarbox to crop at the left, as shown.", unit="px", span=">= 0")

@@ -42,7 +42,8 @@ def videos(draw: st.DrawFn) -> tuple[Signals, list[Cut]]:
     cuts: list[Cut] = []
     while places:
         first, *places = places
-        if places and draw(st.booleans()):
+        both: Any = st.booleans()
+        if places and draw(both):
             cuts += mixed_at(signals, (first, places.pop(0)))
         elif 0 < first < len(steps):
             cuts += cuts_at(signals, first)

@@ -91,11 +91,16 @@ def test_the_detector_needs_thumbnails():
         detect(of_pictures(shot(1, 10)), "transnetv2", DetectSettings())
 
 
+def _random_state() -> Any:
+    state: Any = np.random.get_state()
+    return state[1].tolist()
+
+
 @installed
 @pytest.mark.slow
 def test_the_network_finds_a_cut_and_a_dissolve():
     load_model.cache_clear()
-    before = np.random.get_state()[1].tolist()
+    before = _random_state()
     shots = [Shot(60, seed=11), Shot(90, seed=12, camera="pan"), Shot(100, seed=14, enter="dissolve", enter_frames=20)]
     film = list(pictures(shots, 256, 144))
     found = detect(of_pictures(film), "transnetv2", DetectSettings(), thumbnails_of(film))
@@ -103,7 +108,7 @@ def test_the_network_finds_a_cut_and_a_dissolve():
     (dissolve,) = [cut for cut in found if cut.gradual]
     assert dissolve.end_frame < 150
     assert dissolve.frame > 130
-    assert np.random.get_state()[1].tolist() == before
+    assert _random_state() == before
 
 
 @installed
