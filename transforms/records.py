@@ -202,7 +202,7 @@ class ClipRow:
     frames: int = column("Frames in the span.", span=">= 1")
     frame_rate: float = column("Frames over seconds.", unit="1/s")
     start_reason: str = column(
-        "What opened the span: `start`, a detector, `dissolve`, `wipe`, `fade`, `black`, `scan`, `stride` or `length` (split)."
+        "What opened the span: `start`, a detector, `dissolve`, `wipe`, `fade`, `black`, `scan`, `stride`, `length`."
     )
     end_reason: str = column("What closed the span: `end`, else as above.")
     width: int = column("Width as shown.", unit="px")
