@@ -30,7 +30,7 @@ from apache_beam.pvalue import PCollection
 from rich.console import Console
 from rich.text import Text
 
-from pipelines import display, options, report
+from pipelines import again, display, options, report
 from pipelines.config import Config
 from pipelines.writing import BalanceError, RunPlan, WriteTables, plan_run
 from transforms import commits, pool, progress, storage, tables
@@ -56,7 +56,7 @@ def library_versions() -> dict[str, str]:
         "scenedetect-headless",
         "numpy",
     )
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), **again.recipes()}
     for name in names:
         with contextlib.suppress(ModuleNotFoundError):
             found[name] = version(name)
@@ -128,11 +128,14 @@ def run_job(
             config.to_json(),
             library_versions(),
             offline=dry,
+            decoded_again=() if dry or job not in again.READERS else tuple(again.reasons(corpus, config.to_json())),
             failure_ratio=settings.failure_ratio,
             unreachable_ratio=settings.unreachable_ratio,
             least_failures=settings.least_failures,
             progress=listener.address if listener else None,
         )
+        if plan.decoded_again:
+            _tell(console, "", f"Sources are decoded again: {'; '.join(plan.decoded_again)}")
         graph(pipeline, plan) | "Write" >> WriteTables(plan)
         if dry:
             return _dry_run(pipeline, runner, console)

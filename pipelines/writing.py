@@ -41,6 +41,7 @@ class RunPlan:
         failure_ratio: Largest share of failed sources.
         unreachable_ratio: Largest share of unreachable sources.
         least_failures: Fewer failures never stop a run.
+        decoded_again: Why sources are decoded that earlier runs decoded.
         progress: Where the main process listens for progress, if it does and runs on this machine.
     """
 
@@ -56,6 +57,7 @@ class RunPlan:
     failure_ratio: float = 0.1
     unreachable_ratio: float = 0.1
     least_failures: int = 20
+    decoded_again: tuple[str, ...] = ()
     progress: str | None = None
 
     @property
@@ -152,6 +154,7 @@ def commit_run(plan: RunPlan, staged: Sequence[Merged], tally: Mapping[str, int]
         "elapsed_seconds": round((ended - datetime.fromisoformat(plan.started)).total_seconds(), 3),
         "balance": {s.step: s.to_json() for s in steps},
         "reused": {n.removesuffix(".reused"): c for n, c in sorted(tally.items()) if n.endswith(".reused")},
+        "decoded_again": list(plan.decoded_again),
         "decoded_frames": tally.get("decoded_frames", 0),
         "source_frames": tally.get("source_frames", 0),
         "source_bytes": tally.get("source_bytes", 0),

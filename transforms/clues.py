@@ -27,9 +27,9 @@ SHARE: Final = 0.4
 FLASH_SECONDS: Final = 0.2
 """The longest disturbance after which the same picture returns, as `detect` has it."""
 
-_DEAR: Final = frozenset({"h264", "hevc", "vvc", "vp9", "av1"})
-"""Codecs whose decode costs so much more than looking at pictures that a scan saves something. Scanning MPEG-2, MPEG-4
-and Motion JPEG took 1.3 to 1.5 times their decode."""
+_SCANNED: Final = frozenset({"h264", "hevc", "vp9"})
+"""Codecs for which a scan is worth its while. Scanning MPEG-2, MPEG-4 and Motion JPEG took 1.3 to 1.5 times their decode;
+the packets of AV1 bring frames that are shown later, so their sizes told of 1 cut in 20; VP8's may show nothing."""
 
 _SHORT: Final = 100
 """Frames up to which a video is decoded whole: there is nothing to be saved."""
@@ -70,14 +70,12 @@ class Timeline:
         packet: The packet of each row, by its number in the file.
         row: The row of each packet; -1 where it shows none.
         second: A second in the time base.
-        codec: The codec's name.
     """
 
     pts: Integers
     packet: Integers
     row: Integers
     second: int
-    codec: str
 
 
 @dataclass
@@ -111,8 +109,8 @@ class Judged(NamedTuple):
 
 def timeline_of(facts: Mapping[str, Any], index: PacketIndex) -> Timeline | None:
     """When the packets are shown; None where they do not tell, or where a scan would save nothing."""
-    base, codec = facts.get("time_base_den"), facts.get("video_codec") or ""
-    if not base or not index.keyframe.any() or codec not in _DEAR:
+    base = facts.get("time_base_den")
+    if not base or not index.keyframe.any() or facts.get("video_codec") not in _SCANNED:
         return None
     packet = np.flatnonzero(~index.discard & (index.size > 0))
     pts, second = index.pts[packet], max(1, round(base / facts["time_base_num"]))
@@ -124,7 +122,7 @@ def timeline_of(facts: Mapping[str, Any], index: PacketIndex) -> Timeline | None
         return None
     row = np.full(len(index), -1, np.int64)
     row[packet[order]] = np.arange(len(order))
-    return Timeline(pts[order], packet[order], row, second, codec)
+    return Timeline(pts[order], packet[order], row, second)
 
 
 def first_looks(index: PacketIndex, timeline: Timeline) -> Bools:
@@ -150,8 +148,8 @@ def judge(index: PacketIndex, timeline: Timeline, rows: Integers, other: Bools, 
     irregular = _irregular(index, timeline, rows)
     ratios = _ratios(index, timeline, packets)
     at_cuts = bool(other.any()) and 2 * (irregular & other).sum() >= other.sum()
-    # Without B frames a large packet is the first of its shot; one of AV1 may bring frames that are shown later.
-    in_order = timeline.codec != "av1" and bool((np.diff(timeline.packet) > 0).all())
+    # Without B frames a large packet is the first of its shot.
+    in_order = bool((np.diff(timeline.packet) > 0).all())
     certain: list[int] = []
     stretches: list[Stretch] = []
     flash_end = -1

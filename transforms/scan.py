@@ -138,6 +138,7 @@ class _Scan:
     ) -> None:
         self._path, self._facts, self._index, self._timeline = path, facts, index, timeline
         self._folder, self._settings, self._on_progress = folder, settings, on_progress
+        self._codec: str = facts["video_codec"]
         self._reformatter = VideoReformatter()
         self._about: About | None = None
         self._interlaced = False
@@ -172,7 +173,7 @@ class _Scan:
             "decoded_frames": self._decoded,
             "rotation": self._about.rotation,
             "interlaced": self._interlaced,
-            "scan_kind": f"{self._timeline.codec}, {found.placing}",
+            "scan_kind": f"{self._codec}, {found.placing}",
             **timing.facts(int(index.size.sum())),
         }
 
@@ -214,8 +215,7 @@ class _Scan:
         """Intra pictures in order, with their rows: all where the decoder tells them apart, else keyframes."""
         wanted = first_looks(self._index, self._timeline)
         sparse = (
-            self._timeline.codec in _INTRA_CODECS
-            and wanted.sum() == (self._index.keyframe & (self._timeline.row >= 0)).sum()
+            self._codec in _INTRA_CODECS and wanted.sum() == (self._index.keyframe & (self._timeline.row >= 0)).sum()
         )
         waiting: list[tuple[int, Any]] = []
         decoder = None

@@ -247,7 +247,7 @@ def test_dense_keyframes_are_thinned() -> None:
 @pytest.mark.slow
 def test_hostile_files_end_as_in_a_full_decode(media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clues, "_SHORT", 1)
-    monkeypatch.setattr(clues, "_DEAR", frozenset(av.codecs_available))
+    monkeypatch.setattr(clues, "_SCANNED", frozenset(av.codecs_available))
     kinds: Counter[str] = Counter()
     for number, path in enumerate(sorted((media / "hostile").iterdir())):
         try:
