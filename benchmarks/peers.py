@@ -1,11 +1,10 @@
 """What it costs to know a film: this project and its peers on the same files, in one run.
 
-    python -m benchmarks.peers FOLDER_OR_FILE... [--venv NAME=PYTHON ...]
+    python -m benchmarks.peers FOLDER_OR_FILE... [--venv NAME=PYTHON]
 
 prints processor seconds (user and system, of the whole process tree) for a minute of video, the largest resident
-memory of a process, and what each leaves. Peers are started as their users start them: PySceneDetect by its command
-line, Data-Juicer by the smallest recipe that finds scenes. Data-Juicer lives in an environment of its own: name its
-Python with `--venv data-juicer=/path/to/python`. One that is not there is left out, by name.
+memory of a process, and what each leaves. PySceneDetect is started as its users start it, by its command line; name
+another Python that has it with `--venv scenedetect=/path/to/python`.
 """
 
 from __future__ import annotations
@@ -92,22 +91,11 @@ def scenedetect(detector: str) -> Callable[[Sequence[Path], Path, str], tuple[Co
     return of
 
 
-def data_juicer(files: Sequence[Path], folder: Path, python: str) -> tuple[Cost, str]:
-    """Data-Juicer's split by scene, which re-encodes every clip."""
-    lines = [json.dumps({"videos": [str(path)], "text": "<__dj__video>"}) for path in files]
-    (folder / "in.jsonl").write_text("\n".join(lines))
-    recipe = {"dataset_path": "in.jsonl", "export_path": "out.jsonl", "np": 1}
-    (folder / "job.json").write_text(json.dumps({**recipe, "process": [{"video_split_by_scene_mapper": {}}]}))
-    command = [python, "-m", "data_juicer.tools.process_data", "--config", "job.json"]
-    return run(command, folder), "clips, re-encoded"
-
-
 TOOLS: dict[str, tuple[str, Callable[[Sequence[Path], Path, str], tuple[Cost, str]]]] = {
     "rushes curate": ("rushes", rushes),
     "rushes curate --measure scan": ("rushes", ingest_scan),
     "scenedetect detect-content": ("scenedetect", scenedetect("detect-content")),
     "scenedetect detect-adaptive": ("scenedetect", scenedetect("detect-adaptive")),
-    "Data-Juicer, split by scene": ("data-juicer", data_juicer),
 }
 """Every row of the table: the environment it runs in, and what runs it."""
 
