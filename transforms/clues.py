@@ -28,7 +28,7 @@ FLASH_SECONDS: Final = 0.2
 """The longest disturbance after which the same picture returns, as `detect` has it."""
 
 _SCANNED: Final = frozenset({"h264", "hevc", "vp9"})
-"""Codecs for which a scan is worth its while. Scanning MPEG-2, MPEG-4 and Motion JPEG took 1.3 to 1.5 times their decode;
+"""Codecs for which a scan is worth its while. MPEG-2, MPEG-4 and Motion JPEG took 1.3 to 1.5 times their decode;
 the packets of AV1 bring frames that are shown later, so their sizes told of 1 cut in 20; VP8's may show nothing."""
 
 _SHORT: Final = 100
