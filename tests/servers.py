@@ -58,8 +58,10 @@ def s3_server(bucket: str = "rushes") -> Iterator[str]:
     try:
         with _environment({**AWS, "AWS_ENDPOINT_URL": f"http://{host}:{port}"}):
             _clear_instances("s3fs", "S3FileSystem")
-            request = urllib.request.Request(f"http://{host}:{port}/{bucket}", method="PUT")
-            urllib.request.urlopen(request, timeout=10).close()
+            # The server keeps its buckets in this process, where those of an earlier test may still be.
+            for path, method in (("moto-api/reset", "POST"), (bucket, "PUT")):
+                request = urllib.request.Request(f"http://{host}:{port}/{path}", method=method)
+                urllib.request.urlopen(request, timeout=10).close()
             yield f"s3://{bucket}"
             _clear_instances("s3fs", "S3FileSystem")
     finally:
