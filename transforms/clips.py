@@ -24,7 +24,6 @@ from transforms.samples import frame_name
 from transforms.scenes import Span
 from transforms.settings import setting
 from transforms.signals import About, Signals
-from transforms.timeline import mean_colours
 
 _BAR_ROWS: Final = 2
 """Bars thinner than this in the small picture are taken for a soft edge."""
@@ -223,13 +222,18 @@ def clip_rows(
         buckets: What to count patches for.
     """
     signals, marks = evidence.signals, mark(evidence.signals)
+    pixels = float(signals.pixels)
     num, den = signals.about.time_base_num, signals.about.time_base_den
     base = num / den
     starts = marks.starts
     luma, moved, sharpness = signals.mean("gray"), signals.mean("delta_gray"), signals.sharpness
-    colours, black, contrast = mean_colours(signals), marks.black, signals.contrast
-    strength = colours.max(1) - colours.min(1)
-    usual = bars_of(signals, black, 0, len(signals))
+    black, contrast = marks.black, signals.contrast
+    # Taken once: a long video's columns are read each time they are asked for.
+    some = ("size", "blue", "green", "red", *(f"bar_{side}" for side in Bars._fields))
+    framed = Signals(signals.about, {name: signals[name] for name in some})
+    strength = np.maximum(np.maximum(framed["blue"], framed["green"]), framed["red"])
+    strength -= np.minimum(np.minimum(framed["blue"], framed["green"]), framed["red"])
+    usual = bars_of(framed, black, 0, len(signals))
     aspect = _aspect(video.get("sample_aspect"))
     turned = signals.about.rotation % 180 == 90
     offset, audio_seconds = video.get("audio_offset") or 0.0, video.get("audio_seconds") or 0.0
@@ -245,11 +249,11 @@ def clip_rows(
         rate = frames / seconds
         inside = moved[first + 1 : end]
         shares = np.diff(starts[first : end + 1])
-        crop = _span_crop(signals, span, black, usual, aspect)
+        crop = _span_crop(framed, span, black, usual, aspect)
         inner = width - crop.left - crop.right, height - crop.top - crop.bottom
-        packets = int(signals["size"][first:end].sum())
+        packets = int(framed["size"][first:end].sum())
         latent, patches = latent_counts(frames, *inner, buckets)
-        blue, green, red = (float(v) for v in colours[first:end].mean(0))
+        blue, green, red = (float(framed[name][first:end].mean() / pixels) for name in ("blue", "green", "red"))
         sample = _middle_sample(span, evidence.sample_pts)
         has_audio = min(end_seconds, offset + audio_seconds) > max(start_seconds, offset)
         row = ClipRow(
@@ -278,7 +282,7 @@ def clip_rows(
             luma=float(luma[first:end].mean()),
             luma_min=float(luma[first:end].min()),
             luma_max=float(luma[first:end].max()),
-            saturation=float(strength[first:end].mean()),
+            saturation=float(strength[first:end].mean() / pixels),
             red=red,
             green=green,
             blue=blue,

@@ -19,13 +19,24 @@ from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scenedetect.common import FrameTimecode, Timecode
 from scenedetect.detectors import AdaptiveDetector, ContentDetector, HashDetector, ThresholdDetector
 
 from transforms.gradual import Thumbnails, find_gradual
 from transforms.settings import ConfigError, setting
-from transforms.signals import Signals, hash_bits
-from transforms.timeline import Floats, Views, average_rate, black_frames, edge_pts, mean_colours, runs
+from transforms.signals import Signals, hash_bits, hash_distance
+from transforms.timeline import (
+    Floats,
+    Mask,
+    Views,
+    average_rate,
+    black_frames,
+    colour_change,
+    edge_pts,
+    mean_colours,
+    runs,
+)
 from transforms.transnet import find_shots
 
 __all__ = ["DETECTORS", "Cut", "DetectSettings", "average_rate", "black_frames", "detect", "mean_colours"]
@@ -149,10 +160,13 @@ def content_scores(signals: Signals, weights: Iterable[float] = (1.0, 1.0, 1.0, 
     """The score that `content` compares, for each frame against the one before: weighted mean HSV change, 0 to 255."""
     weights = tuple(weights)
     # The order of the additions is PySceneDetect's, so that the last bit of a score is the same.
-    total: Any = 0
+    total = np.zeros(len(signals))
     for name, weight in zip(("delta_hue", "delta_sat", "delta_lum", "delta_edges"), weights, strict=True):
-        total = total + signals.mean(name) * weight
-    return np.asarray(total / sum(abs(weight) for weight in weights), np.float64)
+        part = signals.mean(name)
+        part *= weight
+        total += part
+    total /= sum(abs(weight) for weight in weights)
+    return total
 
 
 def _min_gap(signals: Signals, settings: DetectSettings) -> int:
@@ -221,6 +235,7 @@ def _stride(signals: Signals, settings: DetectSettings) -> list[int]:
 _FLAT_CHANGE: Final = 20.0
 _LEAST_CHANGE: Final = 4.0
 _LEAST_BITS: Final = 12
+_HASH_BITS: Final = 64
 _STANDS_OUT: Final = 2.0
 """Constants of `combined`, in 8-bit levels, bits of 64 and ratios. Measured on known cuts (`benchmarks/eval_cuts.py`):
 true cuts change mean luma by 24 levels or more and at least 22 bits; keyframe pulses and noise in dark pictures, which
@@ -235,8 +250,13 @@ _BLACK_LEVEL: Final = 8.0
 def _neighbour_ratio(scores: Floats, window: int) -> Floats:
     """Each score over the mean of `window` neighbours on each side (0 beyond the ends)."""
     padded = np.pad(scores, window)
-    sums = sum(padded[k : k + len(scores)] for k in range(2 * window + 1)) - scores
-    return np.minimum(scores / np.maximum(sums / (2.0 * window), 1e-5), 255.0)
+    ratio = np.zeros(len(scores))
+    for k in range(2 * window + 1):
+        ratio += padded[k : k + len(scores)]
+    ratio -= scores
+    ratio /= 2.0 * window
+    np.divide(scores, np.maximum(ratio, 1e-5, out=ratio), out=ratio)
+    return np.minimum(ratio, 255.0, out=ratio)
 
 
 def _returns(frame: int, reach: int, views: Views) -> bool:
@@ -245,7 +265,7 @@ def _returns(frame: int, reach: int, views: Views) -> bool:
     Up to `reach` disturbed frames lie between the two, and `frame` opens or follows the disturbance.
     """
     before = np.arange(max(0, frame - reach - 1), frame)
-    after = np.arange(frame, min(frame + reach, len(views.bits) - 1) + 1)
+    after = np.arange(frame, min(frame + reach, len(views) - 1) + 1)
     gaps = after[None, :] - before[:, None] - 1
     rows, columns = np.nonzero((gaps >= 1) & (gaps <= reach))
     return bool(views.same(before[rows], after[columns]).any())
@@ -262,6 +282,14 @@ def keep_strongest(frames: Iterable[int], scores: Floats, seconds: Floats, gap: 
     return kept
 
 
+def _another(signals: Signals, turned: NDArray[np.uint8]) -> Mask:
+    """Frames whose picture is another one than that before: by structure (hash bits turned), light or mean colour."""
+    light = signals.mean("delta_gray")
+    other = ((turned >= _LEAST_BITS) & (light >= _LEAST_CHANGE)) | (light >= _FLAT_CHANGE)
+    other[1:] |= colour_change(signals) >= _FLAT_CHANGE
+    return np.asarray(other)
+
+
 def _votes(signals: Signals, settings: DetectSettings) -> dict[int, str]:
     """Hard cuts by vote, with who voted for each.
 
@@ -270,26 +298,22 @@ def _votes(signals: Signals, settings: DetectSettings) -> dict[int, str]:
     Keyframe pulses and chroma noise in the dark pass the first test and fail the second. Flashes are taken out
     (`_returns`), and inside black nothing is a cut.
     """
-    views = Views(signals)
     scores = content_scores(signals, settings.weights)
     ratio = _neighbour_ratio(scores, settings.adaptive_window)
-    moved = np.zeros(len(scores))
-    moved[1:] = np.abs(np.diff(views.colours, axis=0)).max(1)
-    turned = np.zeros(len(scores), np.int64)
-    turned[1:] = np.count_nonzero(views.bits[1:] != views.bits[:-1], axis=1)
-    light = signals.mean("delta_gray")
+    hashes = signals["hash"]
+    turned = np.concatenate([np.zeros(1, np.uint8), hash_distance(hashes[1:], hashes[:-1])])
     votes = {
         "adaptive": (scores >= settings.adaptive_min_content) & (ratio >= settings.adaptive_threshold),
         "content": scores >= settings.content_threshold,
-        "hash": turned / views.bits.shape[1] >= settings.hash_threshold,
+        "hash": turned / _HASH_BITS >= settings.hash_threshold,
     }
     seen = votes["adaptive"] | (votes["content"] & votes["hash"] & (ratio >= _STANDS_OUT))
-    other = ((turned >= _LEAST_BITS) & (light >= _LEAST_CHANGE)) | (light >= _FLAT_CHANGE) | (moved >= _FLAT_CHANGE)
     black = black_frames(signals)
     between = ~(black & np.roll(black, 1))
-    candidates = np.flatnonzero(seen & other & between).tolist()
+    candidates = np.flatnonzero(seen & _another(signals, turned) & between).tolist()
     if settings.flash_seconds > 0:
         reach = max(1, round(settings.flash_seconds * average_rate(signals)))
+        views = Views(signals)
         candidates = [frame for frame in candidates if not _returns(frame, reach, views)]
     kept = keep_strongest(candidates, scores, signals.seconds, NEAREST_SECONDS)
     return {frame: "+".join(name for name, vote in votes.items() if vote[frame]) for frame in kept}

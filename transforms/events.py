@@ -224,11 +224,15 @@ def flash_starts(luma: Floats, starts: Floats) -> Mask:
     reach = max(1, round(_FLASH_SECONDS / _interval(starts)))
     kinds = []
     for sign in (1.0, -1.0):
-        near, far = (np.stack(_lowest(sign * level, frames)) for frames in (reach, 3 * reach))
-        rise = sign * level - near
-        sudden = (rise >= _FLASH) & (rise >= _SUDDEN * (sign * level - far))
-        darker = level if sign < 0 else near.max(axis=0)
-        flash = np.asarray(sudden.all(axis=0) & (darker < _DARKER))
+        signed = sign * level
+        flash, darker = np.ones(len(level), bool), level
+        for after in (False, True):
+            near = _lowest(signed, reach, after)
+            rise = signed - near
+            flash &= (rise >= _FLASH) & (rise >= _SUDDEN * (signed - _lowest(signed, 3 * reach, after)))
+            if sign > 0:
+                darker = np.maximum(darker, near) if after else near
+        flash &= darker < _DARKER
         kinds.append(flash & ~np.concatenate([[False], flash[:-1]]))
     bright, dark = kinds
     # A dark frame within a bright flash's reach is the other side of it.
@@ -386,11 +390,10 @@ def _interval(starts: Floats) -> float:
     return float(np.median(np.diff(starts))) if len(starts) > 1 else 1.0
 
 
-def _lowest(level: Floats, reach: int) -> tuple[Floats, Floats]:
-    """The lowest level of up to `reach` frames before each frame, and after it; its own at the ends."""
-    padded = np.pad(level, reach, mode="edge")
-    windows = sliding_window_view(padded, reach)
-    return np.asarray(windows[: len(level)].min(axis=1)), np.asarray(windows[reach + 1 :].min(axis=1))
+def _lowest(level: Floats, reach: int, after: bool) -> Floats:
+    """The lowest level of up to `reach` frames after each frame, or before it; its own at the ends."""
+    windows = sliding_window_view(np.pad(level, reach, mode="edge"), reach)
+    return np.asarray((windows[reach + 1 :] if after else windows[: len(level)]).min(axis=1))
 
 
 def _covered(count: int, first: npt.NDArray[np.int64], end: npt.NDArray[np.int64]) -> Mask:

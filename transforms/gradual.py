@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transforms.fades import find_fades
-from transforms.signals import Signals, hash_bits
-from transforms.timeline import Floats, Mask, average_rate, mean_colours, runs
+from transforms.signals import Signals, hash_distance
+from transforms.timeline import Floats, Mask, average_rate, colour_change, runs
 
 Thumbnails = Callable[[int, int], NDArray[np.uint8]]
 """Reads the stored thumbnails of the frames [first, end): (frames, 27, 48, 3) RGB."""
@@ -344,11 +344,10 @@ def _in_block(pictures: Pictures, base: int, hard: Sequence[int], reach: int) ->
 
 def _changes(signals: Signals, base: int) -> Mask:
     """Frames inside a window between whose ends hashes or colours differ: nowhere else can a transition be."""
-    count, bits, colours = len(signals), hash_bits(signals["hash"]).reshape(-1, 64), mean_colours(signals)
+    count, hashes = len(signals), signals["hash"]
     depth = np.zeros(count + 1, np.int64)
     for reach in sorted({step * lag * base for step in _STEPS for lag in _LAGS}):
-        turned = np.count_nonzero(bits[reach:] != bits[:-reach], axis=1)
-        moved = np.abs(colours[reach:] - colours[:-reach]).max(1, initial=0.0)
+        turned, moved = hash_distance(hashes[reach:], hashes[:-reach]), colour_change(signals, reach)
         at = np.flatnonzero((turned >= _GATE_BITS) | (moved >= _GATE_LEVEL))
         np.add.at(depth, at, 1)
         np.add.at(depth, at + reach + 1, -1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -20,6 +20,9 @@ import pyarrow.parquet as pq
 
 ROW_GROUP: Final = 4096
 """Rows a Parquet row group: what the writer holds in memory."""
+
+AT_ONCE: Final = 500_000
+"""Rows up to which a file is read whole: six hours of film."""
 
 _METADATA_KEY: Final = b"rushes"
 
@@ -109,10 +112,51 @@ def _joined(parts: list[Any]) -> Any:
     return np.concatenate(parts)
 
 
-def read_series(source: str | Path | bytes) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-    """A series from its path or its bytes: what it is about, and an array a column."""
+class _Stored(Mapping[str, npt.NDArray[Any]]):
+    """The columns of a long file, each read when it is asked for, but for times, which everybody asks for."""
+
+    def __init__(self, file: pq.ParquetFile) -> None:
+        self._file = file
+        self._pts: npt.NDArray[Any] | None = None
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        if name not in self._file.schema_arrow.names:
+            raise KeyError(name)
+        if name != "pts":
+            return self._read(name)
+        if self._pts is None:
+            self._pts = self._read(name)
+        return self._pts
+
+    def _read(self, name: str) -> npt.NDArray[Any]:
+        column: npt.NDArray[Any] | None = None
+        start = 0
+        # A batch at a time into one array: Arrow's own buffers, kept until the end, take several times the memory.
+        for batch in self._file.iter_batches(ROW_GROUP, columns=[name], use_threads=False):
+            part = batch[name].to_numpy(zero_copy_only=False)
+            if column is None:
+                column = np.empty(self._file.metadata.num_rows, part.dtype)
+            column[start : start + len(part)] = part
+            start += len(part)
+        assert column is not None
+        return column
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._file.schema_arrow.names)
+
+    def __len__(self) -> int:
+        return len(self._file.schema_arrow.names)
+
+
+def read_series(source: str | Path | bytes) -> tuple[dict[str, Any], Mapping[str, npt.NDArray[Any]]]:
+    """A series from its path or its bytes: what it is about, and an array a column.
+
+    Of a file with more than `AT_ONCE` rows a column is read each time it is asked for: take it once for many rows.
+    """
     file = pq.ParquetFile(io.BytesIO(source) if isinstance(source, bytes) else source)
+    about = json.loads((file.schema_arrow.metadata or {})[_METADATA_KEY])
+    if file.metadata.num_rows > AT_ONCE:
+        return about, _Stored(file)
     # In this thread: starting others costs more than reading a short film's numbers.
     table = file.read(use_threads=False)
-    about = json.loads((table.schema.metadata or {})[_METADATA_KEY])
     return about, {name: table[name].to_numpy() for name in table.column_names}

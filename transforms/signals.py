@@ -178,6 +178,11 @@ def hash_bits(hashes: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     return np.unpackbits(raw, axis=1, bitorder="little").reshape(-1, 8, 8).astype(bool)
 
 
+def hash_distance(one: npt.NDArray[np.int64], other: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+    """Bits, of 64, in which stored hashes differ, pair by pair."""
+    return np.bitwise_count(np.asarray(one ^ other).view(np.uint64))
+
+
 def pack_hash(bits: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     """The inverse of `hash_bits`: (frames, 8, 8) of bool to (frames,) of int64."""
     packed = np.packbits(bits.reshape(-1, 64), axis=1, bitorder="little")

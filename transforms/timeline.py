@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.signals import Signals, hash_bits
+from transforms.signals import Signals, hash_distance
 
 Floats = NDArray[np.float64]
 """Numbers, one a frame."""
@@ -22,6 +22,7 @@ _BLACK_SHARE: Final = 0.98
 _WHITE_LEVEL: Final = 225.0
 _WHITE_CONTRAST: Final = 16.0
 """Mean level from which, and contrast up to which, a picture is white: as far from white as black frames from black."""
+_COLOURS: Final = ("blue", "green", "red")
 _SAME_BITS: Final = 10
 _SAME_LEVEL: Final = 8.0
 """Hash bits (of 64) and mean levels by which two frames of one view differ at most: keyframe pulses and noise in the
@@ -38,7 +39,7 @@ def average_rate(signals: Signals) -> Fraction:
 
 def mean_colours(signals: Signals) -> Floats:
     """Mean blue, green and red of each frame: shape (frames, 3), 0 to 255."""
-    return np.stack([signals.mean("blue"), signals.mean("green"), signals.mean("red")], 1)
+    return np.stack([signals.mean(name) for name in _COLOURS], 1)
 
 
 def black_frames(signals: Signals) -> Mask:
@@ -63,15 +64,28 @@ def runs(mask: Mask) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
 
+def colour_change(signals: Signals, lag: int = 1) -> Floats:
+    """The largest change of mean blue, green or red of each frame but the first `lag` against the one `lag` before."""
+    change = np.zeros(max(0, len(signals) - lag))
+    for name in _COLOURS:
+        level = signals.mean(name)
+        np.maximum(change, np.abs(level[lag:] - level[:-lag]), out=change)
+    return change
+
+
 class Views:
     """What tells whether two frames show the same view: their hash bits and mean colours."""
 
     def __init__(self, signals: Signals) -> None:
-        self.bits = hash_bits(signals["hash"]).reshape(-1, 64)
-        self.colours = mean_colours(signals)
+        self._hashes = signals["hash"]
+        self._sums = [signals[name] for name in _COLOURS]
+        self._pixels = float(signals.pixels)
+
+    def __len__(self) -> int:
+        return len(self._hashes)
 
     def same(self, one: Indices, other: Indices) -> Mask:
         """Whether structure (hash bits) and mean colour of two frames, or of each pair, differ by coding and noise."""
-        turned = np.count_nonzero(self.bits[one] != self.bits[other], axis=-1)
-        moved = np.abs(self.colours[one] - self.colours[other]).max(-1)
+        turned = hash_distance(self._hashes[one], self._hashes[other])
+        moved = np.max([np.abs(s[one] / self._pixels - s[other] / self._pixels) for s in self._sums], axis=0)
         return np.asarray((turned <= _SAME_BITS) & (moved <= _SAME_LEVEL))

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 from tests.transforms.awkward import VPX, Maker, by, encode, in_a_row, spoilt, truncated, x264, x265
+from tests.transforms.made_signals import about, made
 from tests.transforms.tinymedia import tone_frames
 from transforms.pool import Pool, PoolSettings, TaskError
 from transforms.probe import probe
 from transforms.segments import plan
+from transforms.signals import signals_writer
 
 MEMORY = 400
 """Most memory of a child, MB, but for 8K."""
@@ -287,3 +289,21 @@ def test_a_hundred_thousand_tiny_packets(child: Pool, tmp_path: Path) -> None:
     index = probe(str(path)).index
     assert index.steady()
     assert len(plan(index, found, 10.0, 20.0)) == 10
+
+
+@pytest.mark.slow
+def test_a_day_of_film_is_decided_on_in_little_memory(child: Pool, tmp_path: Path) -> None:
+    """24 hours at 24 frames a second: a shot of 20 s, again and again with other pictures."""
+    length, shots = 480, 24 * 3600 * 24 // 480
+    chance = np.random.default_rng(11)
+    still = made(length, about(time_base_den=24), pts=np.arange(length), delta_gray=3000)
+    still.columns["delta_gray"][0] = still.columns["delta_lum"][0] = 64 * 36 * 120
+    writer = signals_writer(tmp_path / "day.parquet", still.about)
+    for number in range(shots):
+        pts, hashed = still["pts"] + number * length, np.full(length, chance.integers(1 << 62))
+        writer.add({**still.columns, "pts": pts, "hash": hashed})
+    writer.close()
+    found = outcome(child, tmp_path / "day.parquet", "decide")
+    assert isinstance(found, dict)
+    assert (found["frames"], found["clips"]) == (length * shots, shots)
+    assert found["megabytes"] < MEMORY

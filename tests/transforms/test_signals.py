@@ -58,6 +58,29 @@ def test_what_is_written_is_read_whatever_the_batches(
     assert s.read_signals((folder / "one").read_bytes())["hash"].tolist() == whole["hash"].tolist()
 
 
+def test_a_long_file_is_read_a_column_at_a_time_and_says_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = rows(9000, 3)
+    write(tmp_path / "long", whole, [9000])
+    monkeypatch.setattr(series, "AT_ONCE", 8999)
+    read = s.read_signals((tmp_path / "long").read_bytes())
+    assert list(read.columns) == list(s.COLUMNS)
+    assert len(read.columns) == len(s.COLUMNS)
+    for name, column in whole.items():
+        assert read[name].dtype == np.dtype(s.COLUMNS[name].kind)
+        assert np.array_equal(read[name], column)
+    assert read["pts"] is read["pts"], "times are asked for by everybody"
+    with pytest.raises(KeyError):
+        read["nothing"]
+
+
+def test_hashes_differ_in_as_many_bits_as_are_unlike() -> None:
+    hashes = rows(500, 4)["hash"]
+    bits = s.hash_bits(hashes).reshape(-1, 64)
+    assert (s.hash_distance(hashes[1:], hashes[:-1]) == (bits[1:] != bits[:-1]).sum(1)).all()
+
+
 def test_a_writer_holds_one_row_group(tmp_path: Path) -> None:
     writer = s.signals_writer(tmp_path / "a", ABOUT)
     for number in range(40):
