@@ -3,8 +3,9 @@
     python -m benchmarks.peers FOLDER_OR_FILE... [--venv NAME=PYTHON]
 
 prints processor seconds (user and system, of the whole process tree) for a minute of video, the largest resident
-memory of a process, and what each leaves. PySceneDetect is started as its users start it, by its command line; name
-another Python that has it with `--venv scenedetect=/path/to/python`.
+memory of a process, and what each leaves. Peers are started as their users start them, by their command lines, in one
+process; name a Python that has one with `--venv scenedetect=/path/to/python`, `--venv data-juicer=...` (which also
+wants `aiohttp`) or `--venv video2dataset=...`.
 """
 
 from __future__ import annotations
@@ -91,11 +92,61 @@ def scenedetect(detector: str) -> Callable[[Sequence[Path], Path, str], tuple[Co
     return of
 
 
+def data_juicer(process: str, leaves: str) -> Callable[[Sequence[Path], Path, str], tuple[Cost, str]]:
+    """Data-Juicer's `dj-process` with one operator.
+
+    Args:
+        process: The operator with its parameters, as YAML in flow style.
+        leaves: What it makes, in words.
+    """
+
+    def of(files: Sequence[Path], folder: Path, python: str) -> tuple[Cost, str]:
+        listed, recipe = folder / "in.jsonl", folder / "recipe.yaml"
+        text = "<__dj__video> <|__dj__eoc|>"
+        listed.write_text("".join(json.dumps({"videos": [str(f)], "text": text}) + "\n" for f in files))
+        recipe.write_text(
+            f"dataset_path: {listed}\nexport_path: {folder / 'out' / 'out.jsonl'}\nnp: 1\nuse_cache: false\n"
+            f"process: [{process}]\n"
+        )
+        cost = run([str(Path(python).parent / "dj-process"), "--config", str(recipe)], folder)
+        rows = [json.loads(line) for line in (folder / "out" / "out.jsonl").read_text().splitlines()]
+        return cost, leaves.format(sum(len(row["videos"]) for row in rows))
+
+    return of
+
+
+def video2dataset(files: Sequence[Path], folder: Path, python: str) -> tuple[Cost, str]:
+    """video2dataset: cut detection and exact clips."""
+    listed, config = folder / "in.csv", folder / "config.yaml"
+    listed.write_text("videoLoc\n" + "".join(f"{path}\n" for path in files))
+    config.write_text(
+        "subsampling:\n  CutDetectionSubsampler:\n    cuts_are_clips: True\n    args: {cut_detection_mode: longest,"
+        " framerates: null, threshold: 27, min_scene_len: 15}\n  ClippingSubsampler:\n    args: {min_length: 0.0,"
+        " max_length: 999999.0, max_length_strategy: all, precision: exact}\n"
+        "reading: {yt_args: {}, timeout: 60, sampler: null}\n"
+        "storage: {number_sample_per_shard: 100, oom_shard_count: 5, captions_are_subtitles: False}\n"
+        "distribution: {processes_count: 1, thread_count: 1, subjob_size: 1000, distributor: multiprocessing}\n"
+    )
+    words = f"--url_list={listed} --input_format=csv --url_col=videoLoc --output_format=files"
+    program = str(Path(python).parent / "video2dataset")
+    cost = run([program, *words.split(), f"--output_folder={folder / 'out'}", f"--config={config}"], folder)
+    return cost, f"{len(list((folder / 'out').rglob('*.mp4')))} re-encoded clips"
+
+
 TOOLS: dict[str, tuple[str, Callable[[Sequence[Path], Path, str], tuple[Cost, str]]]] = {
     "rushes curate": ("rushes", rushes),
     "rushes curate --measure scan": ("rushes", ingest_scan),
     "scenedetect detect-content": ("scenedetect", scenedetect("detect-content")),
     "scenedetect detect-adaptive": ("scenedetect", scenedetect("detect-adaptive")),
+    "Data-Juicer split by scene": (
+        "data-juicer",
+        data_juicer("{video_split_by_scene_mapper: {detector: ContentDetector}}", "{} re-encoded clips"),
+    ),
+    "Data-Juicer motion score": (
+        "data-juicer",
+        data_juicer("{video_motion_score_filter: {sampling_fps: 4, size: 256}}", "a motion score of each of {} videos"),
+    ),
+    "video2dataset cuts and clips": ("video2dataset", video2dataset),
 }
 """Every row of the table: the environment it runs in, and what runs it."""
 

@@ -1,9 +1,10 @@
 """Clues: what the packets of a video and its intra pictures tell of its cuts, before anything else is decoded.
 
 Encoders betray where the picture changes: a cut costs bits, and most encoders put a keyframe there. So an intra picture
-that stands off the regular grid of keyframes and shows another picture than the one before opens a shot. Where the
-picture has changed between two without such a sign, a packet far larger than those around it tells about where; these
-*stretches* are what `scan` decodes, the likeliest first, as long as its budget lasts.
+that stands off the regular grid of keyframes and shows another picture than the one before opens a shot, if it is no
+flash. Where an encoder does not look for cuts and the picture has changed between two, a packet far larger than those
+around it tells about where. These *stretches*, of possible flashes and cuts, are what `scan` decodes, the likeliest
+first, as long as its budget lasts.
 """
 
 from __future__ import annotations
@@ -16,20 +17,23 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from transforms.detect import DetectSettings
 from transforms.probe import NO_PTS, PacketIndex
 
 Integers = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 SHARE: Final = 0.4
-"""Most packets decoded in looking closer, of all."""
+SHARE_AT_CUTS: Final = 0.01
+"""Most packets decoded in looking closer, of all; and where keyframes stand at cuts, so that only flashes are in doubt.
+There, 0.02 spent on large packets found 2 more of 81 cuts of x264 (of x265 2 of 79), for a quarter more time."""
 
-FLASH_SECONDS: Final = 0.2
-"""The longest disturbance after which the same picture returns, as `detect` has it."""
+FLASH_SECONDS: Final = DetectSettings().flash_seconds
+"""The longest disturbance after which the same picture returns: that of `detect`."""
 
-_SCANNED: Final = frozenset({"h264", "hevc", "vp9"})
-"""Codecs for which a scan is worth its while. MPEG-2, MPEG-4 and Motion JPEG took 1.3 to 1.5 times their decode;
-the packets of AV1 bring frames that are shown later, so their sizes told of 1 cut in 20; VP8's may show nothing."""
+SCANNED: Final = frozenset({"h264", "hevc", "vp9"})
+"""Codecs worth a scan. That of MPEG-2, MPEG-4 and Motion JPEG took 1.3 to 1.5 times the decode; packets of AV1 bring
+frames that are shown later, so that their sizes told of 1 cut in 20; those of VP8 may show nothing."""
 
 _SHORT: Final = 100
 """Frames up to which a video is decoded whole: there is nothing to be saved."""
@@ -37,25 +41,30 @@ _SHORT: Final = 100
 _THINNED: Final = 8
 """Of dense keyframes, as of streams of nothing else, one in so many frames is looked at first."""
 
+_INTRA_LEAST: Final = 0.1
+"""Of the size of the keyframe before: the least of other intra pictures; 0.19 and more in x264's films."""
+
 _AROUND: Final = 16
 _LARGER: Final = 2.0
 _LARGEST: Final = 1.4
-_FAR_LARGER: Final = 4.0
 _LEAST: Final = 0.25
 """What a packet must be to be outlying: so many times as large as 85 % of the 16 on each side, or less if it is the
-largest between two pictures of different shots, or far more if a keyframe opens the second of them; and a quarter of
-the keyframe before. Measured on rendered films (`benchmarks/scan.py`): of cuts that x264 was kept from putting a
-keyframe at, 3.9 times or more where the camera moves little, and 1.4 or more of nine in ten among real and shaken
-shots."""
+largest between two pictures of different shots; and a quarter of the keyframe before. Measured on rendered films
+(`benchmarks/scan.py`): of cuts that x264 was kept from putting a keyframe at, 3.9 times or more where the camera moves
+little, and 1.4 or more of nine in ten among real and shaken shots."""
 
 REACH: Final = 12
-"""Packets around an outlying one that are decoded without a gap: the reordering of encoders in use, and neighbours."""
+"""Packets around a place that are decoded without a gap: the neighbours, and the reordering of encoders in use."""
 
-NEAR: Final = 9
-"""Frames before and after the one of such a packet that are measured."""
+NEAR: Final = 10
+"""Frames before and after the one of such a packet that are measured: a flash at 25 frames a second."""
 
 _LONGEST: Final = frozenset({12, 15, 18, 24, 25, 30, 48, 50, 60, 72, 96, 100, 120, 128, 150, 180, 240, 250, 256, 300})
 """Most frames between keyframes that encoders are told or have by default: x264 and x265 250, libvpx 128, FFmpeg 12."""
+
+AT_CUTS: Final = "keyframes at cuts"
+PLACINGS: Final = ("intra only", "few keyframes", AT_CUTS, "regular keyframes")
+"""How keyframes are placed; at cuts by an encoder that looks for them."""
 
 _FEW: Final = 1000
 """Frames a keyframe from which on a stream has few."""
@@ -110,7 +119,7 @@ class Judged(NamedTuple):
 def timeline_of(facts: Mapping[str, Any], index: PacketIndex) -> Timeline | None:
     """When the packets are shown; None where they do not tell, or where a scan would save nothing."""
     base = facts.get("time_base_den")
-    if not base or not index.keyframe.any() or facts.get("video_codec") not in _SCANNED:
+    if not base or not index.keyframe.any() or facts.get("video_codec") not in SCANNED:
         return None
     packet = np.flatnonzero(~index.discard & (index.size > 0))
     pts, second = index.pts[packet], max(1, round(base / facts["time_base_num"]))
@@ -125,13 +134,23 @@ def timeline_of(facts: Mapping[str, Any], index: PacketIndex) -> Timeline | None
     return Timeline(pts[order], packet[order], row, second)
 
 
-def first_looks(index: PacketIndex, timeline: Timeline) -> Bools:
-    """The keyframes to look at first; where they are dense, some of them."""
-    wanted = np.asarray(index.keyframe & (timeline.row >= 0))
+def first_looks(index: PacketIndex, timeline: Timeline) -> tuple[Bools, Bools]:
+    """The keyframes to look at first, some where they are dense; and the packets that may be other intra pictures."""
+    shown = timeline.row >= 0
+    wanted = np.asarray(index.keyframe & shown)
     keys = np.flatnonzero(wanted)
     step = -(-len(keys) * _THINNED // max(1, len(wanted)))
-    wanted[keys] = np.arange(len(keys)) % max(1, step) == 0
-    return wanted
+    if step > 1:
+        wanted[keys] = np.arange(len(keys)) % step == 0
+        return wanted, np.zeros_like(wanted)
+    return wanted, shown & ~wanted & (index.size >= _INTRA_LEAST * _key_size(index))
+
+
+def _key_size(index: PacketIndex) -> Integers:
+    """The size of the keyframe before each packet, or its own; before the first, that of the first."""
+    keys = np.flatnonzero(index.keyframe)
+    before = np.maximum(np.searchsorted(keys, np.arange(len(index)), side="right") - 1, 0)
+    return index.size[keys[before]].astype(np.int64)
 
 
 def judge(index: PacketIndex, timeline: Timeline, rows: Integers, other: Bools, returning: Bools) -> Judged:
@@ -146,46 +165,54 @@ def judge(index: PacketIndex, timeline: Timeline, rows: Integers, other: Bools, 
     """
     packets = timeline.packet[rows]
     irregular = _irregular(index, timeline, rows)
-    ratios = _ratios(index, timeline, packets)
     at_cuts = bool(other.any()) and 2 * (irregular & other).sum() >= other.sum()
-    # Without B frames a large packet is the first of its shot.
-    in_order = bool((np.diff(timeline.packet) > 0).all())
-    certain: list[int] = []
-    stretches: list[Stretch] = []
+    certain, stretches = ([], []) if at_cuts else _between(index, timeline, packets, other)
     flash_end = -1
-    for j in range(1, len(rows) + 1):
-        last = j == len(rows)
-        start, end = int(packets[j - 1]), len(index) if last else int(packets[j])
-        if not last and not other[j]:
-            continue
-        ranked = ratios.get(j - 1, [])
-        least = _FAR_LARGER if at_cuts else min(_LARGER, max(_LARGEST, max((r for _, r in ranked), default=0.0)))
-        places = [place for place, ratio in ranked if ratio >= least]
-        if not at_cuts and not last and (not places or end - start <= 2 * REACH):
-            # Nothing stands out, or it is short: all of it, the shorter the sooner.
-            stretches.append(Stretch(start, start, end + REACH, 1 / (end - start), list(range(start, end + 1))))
-        elif places and in_order and not at_cuts:
-            certain += timeline.row[places].tolist()
-        elif places:
-            rank = max(ratio for _, ratio in ranked)
-            stretches.append(Stretch(start, max(start, places[0] - REACH), places[-1] + REACH, rank, places))
-        if last or not irregular[j] or timeline.pts[rows[j]] <= flash_end:
+    for j in np.flatnonzero(irregular & other).tolist():
+        if timeline.pts[rows[j]] <= flash_end:
             continue
         if returning[j] and timeline.pts[rows[j + 1]] - timeline.pts[rows[j]] <= FLASH_SECONDS * timeline.second:
             flash_end = timeline.pts[rows[j + 1]]
-        elif returning[j] or any(r >= _LARGER and place <= end + REACH for place, r in ratios.get(j, [])):
-            stretches.append(Stretch(end, end, end + REACH, np.inf, [end], j - 1))
+        elif returning[j]:
+            place = int(packets[j])
+            stretches.append(Stretch(place, place, place + REACH, np.inf, [place], j - 1))
         else:
             certain.append(int(rows[j]))
     return Judged(_placing(index, at_cuts), certain, stretches)
 
 
+def _between(
+    index: PacketIndex, timeline: Timeline, packets: Integers, other: Bools
+) -> tuple[list[int], list[Stretch]]:
+    """Rows that open a shot, and what to look into, between intra pictures of which the second is another."""
+    ratios = _ratios(index, timeline, packets)
+    # Without B frames a large packet is the first of its shot.
+    in_order = bool((np.diff(timeline.packet) > 0).all())
+    certain: list[int] = []
+    stretches: list[Stretch] = []
+    for j in (*np.flatnonzero(other).tolist(), len(packets)):
+        last = j == len(packets)
+        start, end = int(packets[j - 1]), len(index) if last else int(packets[j])
+        ranked = ratios.get(j - 1, [])
+        largest = max((ratio for _, ratio in ranked), default=0.0)
+        least = min(_LARGER, max(_LARGEST, largest))
+        places = [place for place, ratio in ranked if ratio >= least]
+        if not last and (not places or end - start <= 2 * REACH):
+            # Nothing stands out, or it is short: all of it, the shorter the sooner.
+            stretches.append(Stretch(start, start, end + REACH, 1 / (end - start), list(range(start, end + 1))))
+        elif places and in_order:
+            certain += timeline.row[places].tolist()
+        elif places:
+            stretches.append(Stretch(start, max(start, places[0] - REACH), places[-1] + REACH, largest, places))
+    return certain, stretches
+
+
 def _placing(index: PacketIndex, at_cuts: bool) -> str:
     if index.keyframe.all():
-        return "intra only"
+        return PLACINGS[0]
     if index.keyframe.sum() * _FEW < len(index):
-        return "few keyframes"
-    return "keyframes at cuts" if at_cuts else "regular keyframes"
+        return PLACINGS[1]
+    return AT_CUTS if at_cuts else PLACINGS[3]
 
 
 def _irregular(index: PacketIndex, timeline: Timeline, rows: Integers) -> Bools:
@@ -215,35 +242,34 @@ def _ratios(index: PacketIndex, timeline: Timeline, packets: Integers) -> dict[i
     size = index.size
     plain = ~index.keyframe
     plain[packets] = False
-    keys = np.flatnonzero(~plain)
-    key = np.maximum(np.searchsorted(keys, np.arange(len(index)), side="right") - 1, 0)
-    large = plain & (timeline.row >= 0) & (size >= _LEAST * size[keys[key]])
+    large = plain & (timeline.row >= 0) & (size >= _LEAST * _key_size(index))
+    places = np.flatnonzero(large)
+    around = np.pad(np.where(plain, size, np.nan), _AROUND, constant_values=np.nan)
+    windows = np.sort(np.delete(np.lib.stride_tricks.sliding_window_view(around, 2 * _AROUND + 1)[places], _AROUND, 1))
+    count = np.count_nonzero(~np.isnan(windows), axis=1)
+    high = windows[np.arange(len(places)), (0.85 * np.maximum(count - 1, 0)).astype(int)]
+    ratios = np.where(count > 0, size[places] / np.maximum(high, 1), 0.0)
+    looks = np.searchsorted(packets, places) - 1
     found: dict[int, list[tuple[int, float]]] = {}
-    for place in np.flatnonzero(large).tolist():
-        begin = max(0, place - _AROUND)
-        near = plain[begin : place + _AROUND + 1].copy()
-        near[place - begin] = False
-        sizes = size[begin : place + _AROUND + 1][near]
-        ratio = float(size[place] / max(1.0, np.percentile(sizes, 85))) if len(sizes) else 0.0
-        look = int(np.searchsorted(packets, place)) - 1
+    for place, ratio, look in zip(places.tolist(), ratios.tolist(), looks.tolist(), strict=True):
         if ratio < _LARGEST or look < 0:
             continue
         peaks = found.setdefault(look, [])
-        if peaks and place - peaks[-1][0] <= REACH:
-            if ratio > peaks[-1][1]:
-                peaks[-1] = (place, ratio)
-        else:
+        if not peaks or place - peaks[-1][0] > REACH:
             peaks.append((place, ratio))
+        elif ratio > peaks[-1][1]:
+            peaks[-1] = (place, ratio)
     return found
 
 
-def within_budget(index: PacketIndex, stretches: list[Stretch]) -> tuple[list[Stretch], list[int]]:
-    """The stretches that may be decoded, in order and apart, and the outlying packets that are in none of them."""
-    left = int(SHARE * len(index))
+def within_budget(index: PacketIndex, judged: Judged) -> tuple[list[Stretch], list[int]]:
+    """The stretches that may be decoded, in order and apart, and the places with evidence that are in none of them."""
+    stretches = judged.stretches
+    left = int((SHARE_AT_CUTS if judged.placing == AT_CUTS else SHARE) * len(index))
     chosen: list[Stretch] = []
     for stretch in sorted(stretches, key=lambda s: (-s.rank / (s.end - s.start), s.start)):
         end = min(stretch.end, len(index) - 1)
-        if end - stretch.start > left > 2 * REACH:
+        if end - stretch.start > left >= stretch.places[0] + REACH - stretch.start:
             end = stretch.start + left
         if end - stretch.start <= left:
             left -= end - stretch.start
@@ -255,6 +281,6 @@ def within_budget(index: PacketIndex, stretches: list[Stretch]) -> tuple[list[St
             apart[-1].places += stretch.places
         else:
             apart.append(stretch)
-    every = sorted({place for stretch in stretches if 1 < stretch.rank < np.inf for place in stretch.places})
+    every = sorted({place for stretch in stretches if stretch.rank > 1 for place in stretch.places})
     seen = [(s.start, s.end if s.end == len(index) - 1 else s.end - REACH) for s in apart]
     return apart, [place for place in every if not any(first <= place <= last for first, last in seen)]

@@ -34,12 +34,9 @@ from transforms.timeline import (
     black_frames,
     colour_change,
     edge_pts,
-    mean_colours,
     runs,
 )
 from transforms.transnet import find_shots
-
-__all__ = ["DETECTORS", "Cut", "DetectSettings", "average_rate", "black_frames", "detect", "mean_colours"]
 
 _CLI: Final = "PySceneDetect 0.7.2 command line"
 

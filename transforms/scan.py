@@ -25,17 +25,19 @@ import av.error
 import cv2
 import numpy as np
 import numpy.typing as npt
+from av.codec.context import Flags
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from transforms import media
 from transforms.clues import NEAR, REACH, Stretch, Timeline, first_looks, judge, timeline_of, within_budget
-from transforms.detect import DetectSettings, detect, mean_colours
+from transforms.detect import DetectSettings, detect
 from transforms.measure import MeasureSettings, Timing, measure, stream_of
 from transforms.pictures import Meter, convert, jpeg_of, large_of, small_size
 from transforms.probe import PacketIndex, upright_turn
 from transforms.samples import SamplesWriter
 from transforms.series import ROW_GROUP
-from transforms.signals import COLUMNS, RECIPE, About, Signals, hash_bits, signals_writer
+from transforms.signals import COLUMNS, RECIPE, About, Signals, hash_distance, signals_writer
+from transforms.timeline import Views
 
 Integers = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -43,9 +45,18 @@ Bools = npt.NDArray[np.bool_]
 WHOLE: Final = "decoded whole"
 """The kind of what was not scanned but decoded like `exact`."""
 
-RECALL: Final[dict[str, float | None]] = {WHOLE: 1.0}
-"""Share of the hard cuts of a full decode that a scan puts on their very frame, by kind of stream; a kind that is not
-here was not measured. From `python -m benchmarks.scan`, rendered films of five minutes."""
+RECALL: Final[dict[str, float]] = {
+    WHOLE: 1.0,
+    "h264, intra only": 1.0,
+    "h264, keyframes at cuts": 0.78,
+    "h264, regular keyframes": 0.43,
+    "h264, few keyframes": 0.37,
+    "hevc, keyframes at cuts": 0.83,
+    "hevc, regular keyframes": 0.61,
+    "vp9, regular keyframes": 0.25,
+}
+"""Share of the hard cuts of a full decode that a scan puts on their very frame, by kind of stream: the smallest of the
+files with ten cuts or more of `python -m benchmarks.scan`, rounded down. A kind that is not here was not measured."""
 
 _INTRA_CODECS: Final = frozenset({"h264", "hevc"})
 """Codecs whose decoder passes over all but intra pictures when asked to; of others only keyframes are looked at."""
@@ -56,13 +67,10 @@ _TURNED: Final = 3
 _STRANGE: Final = 0.1
 """Share of decoded frames whose time no packet announced from which on the packets are not believed."""
 
-_LEAST_SCORE: Final = 15.0
-_LEAST_BITS: Final = 12
-_LEAST_LIGHT: Final = 4.0
-_FLAT: Final = 20.0
-_SAME_BITS: Final = 10
-_SAME_LEVEL: Final = 8.0
-"""What makes another picture, and the same one again: constants of `detect`'s `combined`."""
+_OTHER_SCORE: Final = 27.0
+_OTHER_BITS: Final = 20
+"""Content score and bits of the hash that another picture differs by, seconds apart: PySceneDetect's threshold, and a
+little under its 0.35 of 64. At 200 cuts of rendered films keyframes differed by 38 and 22 or more."""
 
 _SAME_COLOURS: Final = 0.76
 """Share of its colours (8x8x8 bins of BGR) from which on a picture is of the same shot as the one before: 0.75 to 0.98
@@ -154,7 +162,7 @@ class _Scan:
                 return None
             signals = self._signals(looks)
             found = judge(index, timeline, looks.rows, _others(signals, looks.shared), _returning(signals))
-            stretches, unseen = within_budget(index, found.stretches)
+            stretches, unseen = within_budget(index, found)
             runs, cuts = self._look_closer(stretches, looks)
             guesses = timeline.row[unseen]
             inside = [range(run.rows[0] + 1, run.rows[-1] + 1) for run in runs]
@@ -178,7 +186,7 @@ class _Scan:
         }
 
     def _packets(self) -> Iterator[tuple[int, Any, Any]]:
-        """Every packet with its number and the decoder; encrypted ones left out."""
+        """Every packet with its number and the decoder; none of an encrypted stream."""
         with media.open_media(self._path) as container:
             stream = stream_of(container, self._facts)
             media.prepare_decoder(stream)
@@ -190,13 +198,15 @@ class _Scan:
                     continue
                 if number == len(self._index):
                     return
-                if packet.size and not packet.has_sidedata("encryption_info"):
+                if packet.size:
                     yield number, packet, stream.codec_context
                 number += 1
 
     def _decode(self, context: Any, packet: Any) -> Iterator[tuple[int, Any]]:
         """The frames that a packet (None: the end) brings out, with their rows."""
         pts = self._timeline.pts
+        if packet is not None and packet.has_sidedata("encryption_info"):
+            return
         try:
             frames = context.decode(packet)
         except (av.error.FFmpegError, ValueError):
@@ -213,22 +223,21 @@ class _Scan:
 
     def _first_look(self) -> Iterator[tuple[int, Any]]:
         """Intra pictures in order, with their rows: all where the decoder tells them apart, else keyframes."""
-        wanted = first_looks(self._index, self._timeline)
-        sparse = (
-            self._codec in _INTRA_CODECS and wanted.sum() == (self._index.keyframe & (self._timeline.row >= 0)).sum()
-        )
+        keys, others = first_looks(self._index, self._timeline)
+        if self._codec not in _INTRA_CODECS:
+            others[:] = False
         waiting: list[tuple[int, Any]] = []
         decoder = None
         for number, packet, context in self._packets():
-            if not sparse and not wanted[number]:
+            if not keys[number] and not others[number]:
                 continue
             found: list[tuple[int, Any]] = []
-            if wanted[number] and decoder is not None:
+            if keys[number] and decoder is not None:
                 # What was passed over is missed by what comes next, unless it starts anew.
                 found += self._decode(decoder, None)
                 decoder.flush_buffers()
             decoder = context
-            decoder.skip_frame = "NONINTRA" if sparse else "DEFAULT"
+            decoder.skip_frame = "DEFAULT" if keys[number] else "NONINTRA"
             found += self._decode(decoder, packet)
             for one in found:
                 insort(waiting, one, key=itemgetter(0))
@@ -250,6 +259,8 @@ class _Scan:
                 return
             if number >= stretches[at].start:
                 decoder = context
+                # An intra picture that is no keyframe may be where it starts: the decoder would wait for a keyframe.
+                decoder.flags |= int(Flags.output_corrupt)
                 decoder.skip_frame = "NONREF" if number < stretches[at].full else "DEFAULT"
                 yield from ((at, *found) for found in self._decode(decoder, packet))
         if decoder is not None:
@@ -354,6 +365,9 @@ class _Scan:
                 run = _joined([lead, run.part(np.arange(1, len(places)))])
                 found = detect(self._signals(run), "combined", DetectSettings())
                 cuts += [int(run.rows[cut.frame]) for cut in found if not cut.gradual and cut.detector != "black"]
+        # Where the decoder gave nothing, the keyframe keeps its word.
+        starts = {int(run.rows[0]) for run in runs}
+        cuts += [int(row[s.start]) for s in stretches if s.before >= 0 and int(row[s.start]) not in starts]
         return runs, cuts
 
     def _store(self, looks: _Looks, cuts: list[int]) -> Timing:
@@ -393,21 +407,17 @@ def _colours(bgr: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 
 
 def _others(signals: Signals, shared: npt.NDArray[np.float64]) -> Bools:
-    """Whether each picture is another one than the one before: the test of `combined`, and other colours."""
-    bits = hash_bits(signals["hash"]).reshape(-1, 64)
-    turned = np.count_nonzero(bits[1:] != bits[:-1], axis=1)
-    moved = np.abs(np.diff(mean_colours(signals), axis=0)).max(1)
-    light, score = signals.mean("delta_gray")[1:], signals.content[1:]
-    other = ((turned >= _LEAST_BITS) & (light >= _LEAST_LIGHT)) | (light >= _FLAT) | (moved >= _FLAT)
-    return np.concatenate([[False], other & (score >= _LEAST_SCORE) & (shared[1:] < _SAME_COLOURS)])
+    """Whether each picture is another one than the one before."""
+    turned = hash_distance(signals["hash"][1:], signals["hash"][:-1])
+    other = (turned >= _OTHER_BITS) & (signals.content[1:] >= _OTHER_SCORE) & (shared[1:] < _SAME_COLOURS)
+    return np.concatenate([[False], other])
 
 
 def _returning(signals: Signals) -> Bools:
     """Whether the picture before each comes back after it."""
-    bits, colours = hash_bits(signals["hash"]).reshape(-1, 64), mean_colours(signals)
+    after = np.arange(2, len(signals))
     found = np.zeros(len(signals), np.bool_)
-    found[1:-1] = np.count_nonzero(bits[2:] != bits[:-2], axis=1) <= _SAME_BITS
-    found[1:-1] &= np.abs(colours[2:] - colours[:-2]).max(1, initial=0) <= _SAME_LEVEL
+    found[1:-1] = Views(signals).same(after - 2, after)
     return found
 
 

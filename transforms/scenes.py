@@ -30,8 +30,7 @@ from transforms.detect import (
 from transforms.gradual import Thumbnails
 from transforms.settings import setting
 from transforms.signals import Signals
-from transforms.timeline import black_frames
-from transforms.timeline import edge_pts as edge_pts  # the same to those who ask for spans
+from transforms.timeline import black_frames, edge_pts
 
 RULES: Final = 2
 """Version of the rules of this module and the detectors: raised when the same settings would give other spans."""

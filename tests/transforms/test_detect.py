@@ -13,12 +13,13 @@ from scenedetect.detectors import AdaptiveDetector, ContentDetector, HashDetecto
 
 from tests.transforms.made_signals import about, made, mixed, of_pictures, shot, thumbnails_of
 from transforms import thumbnails
-from transforms.detect import DETECTORS, Cut, DetectSettings, black_frames, detect
+from transforms.detect import DETECTORS, Cut, DetectSettings, detect
 from transforms.gradual import Thumbnails
 from transforms.measure import MeasureSettings, measure
 from transforms.probe import probe
 from transforms.settings import ConfigError, validate
 from transforms.signals import Signals, read_signals
+from transforms.timeline import black_frames
 
 SETTINGS = DetectSettings()
 STORED = [name for name in DETECTORS if name != "transnetv2"]

@@ -16,7 +16,7 @@ from pipelines.footage import Shot
 from pipelines.footage import render as film
 from tests.transforms.tinymedia import render, render_sound, tone_frames
 from transforms import clues
-from transforms.clues import Stretch, first_looks, judge, timeline_of, within_budget
+from transforms.clues import Judged, Stretch, first_looks, judge, timeline_of, within_budget
 from transforms.detect import DetectSettings, detect
 from transforms.failures import ElementError
 from transforms.measure import MeasureSettings, measure
@@ -34,6 +34,9 @@ SHOTS = [
     Shot(45, seed=6, camera="zoom"),
 ]
 CUTS = [70, 110, 127, 217, 277]
+MISSED = {"open": [127], "x265": [127]}
+"""A cut so soon after a keyframe that the encoder puts none there, nor another intra picture."""
+
 X265 = {"x265-params": "log-level=none:pools=1:scenecut=40"}
 STREAMS: dict[str, tuple[str, dict[str, Any], str]] = {
     "x264": ("a.mp4", {"options": {"preset": "medium"}}, "h264, keyframes at cuts"),
@@ -66,6 +69,7 @@ def exactly(path: Path, folder: Path) -> tuple[dict[str, Any], Signals]:
 def unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything suspicious may be decoded."""
     monkeypatch.setattr(clues, "SHARE", 1.0)
+    monkeypatch.setattr(clues, "SHARE_AT_CUTS", 1.0)
 
 
 @pytest.mark.slow
@@ -81,7 +85,9 @@ def test_cuts_on_their_frames_and_facts_of_a_full_decode(tmp_path: Path, name: s
     facts, exact = exactly(path, tmp_path / "exact")
     assert found["scan_kind"] == kind
     assert found["scan_recall"] == RECALL.get(kind)
-    assert [cut.frame for cut in detect(signals, "combined", DetectSettings())] == CUTS
+    assert [cut.frame for cut in detect(signals, "combined", DetectSettings())] == [
+        cut for cut in CUTS if cut not in MISSED.get(name, [])
+    ]
     same = set(facts) - {"decoded_frames", "interlaced"}
     assert {key: found[key] for key in same} == {key: facts[key] for key in same}
     for column in ("pts", "duration", "size", "keyframe"):
@@ -128,6 +134,14 @@ WHOLES: dict[str, Callable[[Path], Path]] = {
         folder / "a.webm", codec="libvpx", frames=130, options={"deadline": "realtime"}
     ),
 }
+
+
+def test_recall_is_stated_for_kinds_of_stream_that_there_are() -> None:
+    assert set(RECALL) <= {WHOLE, *(f"{codec}, {placing}" for codec in clues.SCANNED for placing in clues.PLACINGS)}
+    assert set(RECALL) >= {kind for _, _, kind in STREAMS.values()}, "what is tested is measured"
+    assert {codec for kind in set(RECALL) - {WHOLE} for codec in kind.split(", ")[:1]} == clues.SCANNED
+    assert RECALL[WHOLE] == 1.0
+    assert all(0 < recall <= 1 for recall in RECALL.values())
 
 
 @pytest.mark.parametrize("name", sorted(WHOLES))
@@ -229,25 +243,43 @@ def test_a_large_packet_between_keyframes_of_a_grid_is_the_place_of_a_cut() -> N
 
 def test_the_budget_goes_to_what_is_likeliest() -> None:
     index = index_of([100] * 1000, [0, 300, 600])
-    likely, unlikely = Stretch(300, 480, 504, 9.0, [492]), Stretch(0, 180, 204, 2.0, [192])
-    sure = Stretch(600, 600, 612, np.inf, [600], 1)
-    chosen, unseen = within_budget(index, [unlikely, likely, sure])
-    assert [(s.start, s.end) for s in chosen] == [(0, int(1000 * clues.SHARE) - 216), (300, 504), (600, 612)]
-    assert unseen == [192]
-    assert within_budget(index, []) == ([], [])
+    likely, unlikely = Stretch(300, 480, 504, 9.0, [492]), Stretch(0, 276, 300, 2.0, [288])
+    flash = Stretch(600, 600, 612, np.inf, [600], 1)
+    chosen, unseen = within_budget(index, Judged("regular keyframes", [], [unlikely, likely, flash]))
+    assert [(s.start, s.end) for s in chosen] == [(300, 504), (600, 612)]
+    assert unseen == [288], "left to its time"
+    unlikely.places.insert(0, 100)
+    chosen, unseen = within_budget(index, Judged("regular keyframes", [], [unlikely, likely, flash]))
+    left = int(1000 * clues.SHARE) - 204 - 12
+    assert [(s.start, s.end) for s in chosen] == [(0, left), (300, 504), (600, 612)]
+    assert unseen == [288], "beyond what is decoded"
+    assert within_budget(index, Judged("regular keyframes", [], [])) == ([], [])
 
 
-def test_dense_keyframes_are_thinned() -> None:
+def test_where_keyframes_stand_at_cuts_few_flashes_are_looked_into() -> None:
+    index = index_of([100] * 2000, [0, 300, 600])
+    flashes = [Stretch(place, place, place + 12, np.inf, [place], 1) for place in (300, 600)]
+    chosen, unseen = within_budget(index, Judged(clues.AT_CUTS, [], flashes))
+    assert [(s.start, s.end) for s in chosen] == [(300, 312)]
+    assert unseen == [600], "the keyframe keeps its word"
+
+
+def test_dense_keyframes_are_thinned_and_small_packets_passed_over() -> None:
     index = index_of([100] * 200, list(range(200)))
     timeline = timeline_of(FACTS, index)
     assert timeline is not None
-    assert np.flatnonzero(first_looks(index, timeline)).tolist() == list(range(0, 200, 8))
+    keys, others = first_looks(index, timeline)
+    assert np.flatnonzero(keys).tolist() == list(range(0, 200, 8))
+    assert not others.any()
+    sparse = index_of([1000 if n in (0, 90) else 300 if n == 40 else 20 for n in range(200)], [0, 90])
+    keys, others = first_looks(sparse, timeline)
+    assert (np.flatnonzero(keys).tolist(), np.flatnonzero(others).tolist()) == ([0, 90], [40])
 
 
 @pytest.mark.slow
 def test_hostile_files_end_as_in_a_full_decode(media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clues, "_SHORT", 1)
-    monkeypatch.setattr(clues, "_SCANNED", frozenset(av.codecs_available))
+    monkeypatch.setattr(clues, "SCANNED", frozenset(av.codecs_available))
     kinds: Counter[str] = Counter()
     for number, path in enumerate(sorted((media / "hostile").iterdir())):
         try:

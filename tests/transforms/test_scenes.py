@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from tests.transforms.made_signals import about, made, mixed, of_pictures, shot, thumbnails_of
 from transforms import scenes
 from transforms.detect import Cut
-from transforms.scenes import CutSettings, Span, edge_pts, find_cuts, find_spans, spans_of
+from transforms.scenes import CutSettings, Span, find_cuts, find_spans, spans_of
 from transforms.settings import ConfigError, from_mapping, validate
 from transforms.signals import Signals
+from transforms.timeline import edge_pts
 
 
 def cuts_at(signals: Signals, *frames: int) -> list[Cut]:
