@@ -120,7 +120,7 @@ def video2dataset(files: Sequence[Path], folder: Path, python: str) -> tuple[Cos
     listed, config = folder / "in.csv", folder / "config.yaml"
     listed.write_text("videoLoc\n" + "".join(f"{path}\n" for path in files))
     config.write_text(
-        "subsampling:\n  CutDetectionSubsampler:\n    cuts_are_clips: True\n    args: {cut_detection_mode: longest,"
+        "subsampling:\n  CutDetectionSubsampler:\n    cuts_are_clips: True\n    args: {cut_detection_mode: all,"
         " framerates: null, threshold: 27, min_scene_len: 15}\n  ClippingSubsampler:\n    args: {min_length: 0.0,"
         " max_length: 999999.0, max_length_strategy: all, precision: exact}\n"
         "reading: {yt_args: {}, timeout: 60, sampler: null}\n"
