@@ -90,6 +90,8 @@ _OPEN_OPTIONS: Final = {
 class NamelessFile:
     """A file opened for reading that does not tell its name, so that FFmpeg judges its bytes only."""
 
+    _fd = -1
+
     def __init__(self, path: str) -> None:
         self._fd = os.open(path, os.O_RDONLY)
         self.size = os.fstat(self._fd).st_size
