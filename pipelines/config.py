@@ -19,6 +19,7 @@ from filters.quality import QualitySettings
 from transforms import settings
 from transforms.audio import AudioSettings
 from transforms.clips import BucketSettings
+from transforms.cutting import ClipSettings
 from transforms.measure import MeasureSettings
 from transforms.pool import PoolSettings
 from transforms.scenes import CutSettings
@@ -70,6 +71,7 @@ class Config:
     cut: CutSettings = CutSettings()
     quality: QualitySettings = QualitySettings()
     bucket: BucketSettings = BucketSettings()
+    clips: ClipSettings = ClipSettings()
     captions: CaptionSettings = CaptionSettings()
     pool: PoolSettings = PoolSettings()
 
@@ -92,6 +94,7 @@ TITLES: dict[str, str] = {
     "cut": "Scenes (nothing is decoded again)",
     "quality": "Quality filter (nothing is decoded again; 'none' switches one off)",
     "bucket": "Shape buckets",
+    "clips": "Clip files (of the clips that are kept)",
     "captions": "Captions",
     "pool": "Child processes",
 }

@@ -11,10 +11,10 @@ import sys
 from collections.abc import Sequence
 
 from pipelines import engine, options, steps
-from transforms import sources
+from transforms import cutting, sources
 from transforms.settings import ConfigError
 
-GROUPS = ("run", "listing", "storage", "measure", "audio", "cut", "quality", "bucket", "captions", "pool")
+GROUPS = ("run", "listing", "storage", "measure", "audio", "cut", "quality", "bucket", "clips", "captions", "pool")
 """Groups of settings the job takes."""
 
 INGEST_GROUPS = ("run", "listing", "storage", "measure", "audio", "pool")
@@ -72,6 +72,7 @@ def run(argv: Sequence[str], job: str = "curate") -> int:
     settled, words = options.settle(arguments, groups)
     if not words.inputs:
         raise ConfigError("no INPUT given: name a file, a folder, a glob or a list")
+    cutting.check_settings(settled.clips)
     if not options.is_dry(beam_args):
         sources.check_inputs(words.inputs, settled.listing, settled.storage)
     return engine.run_job(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from pipelines import options
+from pipelines import clipping, options
 from pipelines.columns import columns, say
 from pipelines.display import amount
 from transforms import records, storage, tables
@@ -108,13 +108,15 @@ def find_waste(corpus: tables.Corpus, before: datetime) -> Iterator[Waste]:
 
 
 def _store_waste(corpus: tables.Corpus, before: datetime) -> Iterator[Waste]:
-    """Results of videos that no row names, and measures and audio that no row points to."""
+    """Results of videos that no row names, and measures, audio and clip files that no row points to."""
     videos = tables.read(corpus, "videos", columns=["video_id", "measure_uri", "audio_uri"]).to_pylist()
     known = {v["video_id"] for v in videos}
     store, keys, silent = Store(corpus.root), {}, {}
     for step, column in (("measure", "measure_uri"), ("audio", "audio_uri")):
         keys[step] = {v[column].split("/")[3] for v in videos if v[column]}
         silent[step] = {v["video_id"] for v in videos if not v[column]}
+    files = tables.read(corpus, "clips", columns=["clip_uri"])["clip_uri"].drop_null().to_pylist()
+    keys[clipping.STEP], silent[clipping.STEP] = {uri.split("/")[3] for uri in files}, set()
     root = store.uri("store")
     for stat in storage.find(root):
         step, _, name, *inside = stat.uri[len(root) :].strip("/").split("/")

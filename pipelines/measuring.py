@@ -34,7 +34,8 @@ LASTING = frozenset({"empty", "not_media", "no_streams", "unsupported_codec", "e
 """Failures that the same bytes and the same build will meet again: remembered, so that an unchanged source is not read
 again."""
 
-_LONGEST_WAIT = 7 * 86_400.0
+LONGEST_WAIT = 7 * 86_400.0
+"""Seconds a task may wait for another that works on the same bytes; its own limit ends that one."""
 
 
 def source_key(ref: SourceRef) -> str | None:
@@ -136,18 +137,34 @@ def _as_read(source: SourceRef, found: storage.Stat) -> SourceRef:
     return dataclasses.replace(source, size=found.size, etag=found.etag, modified=found.modified)
 
 
-def read_source(task: Task, whole: bool) -> tuple[SourceRef, str, list[segments.Span]]:
-    """Stage and probe a source, and measure and hear it, or plan its segments.
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """A source on this machine's disk, for as long as a task needs it.
 
-    Args:
-        task: The source and where its results go.
-        whole: Measure it here, however long it is.
-
-    Returns:
-        The source as it was read, its video_id, and the segments that are left to be measured: with none, its results
-        are in the store.
+    Attributes:
+        task: With the source as it was read.
+        staged: Its file.
+        scratch: A folder for temporary files, removed afterwards.
     """
-    source, config, store, tally = task.source, task.config, task.store, task.tally
+
+    task: Task
+    staged: storage.StagedFile
+    scratch: Path
+
+    def count_read(self, count: int) -> None:
+        """Count bytes read from it; those of a remote source were counted once, when it was staged."""
+        if not self.staged.remote:
+            self.task.tally.counts["read_bytes"] += count
+
+
+@contextlib.contextmanager
+def open_source(task: Task) -> Iterator[Opened]:
+    """Stage a source.
+
+    Raises:
+        ElementError: It cannot be read, or may not be.
+    """
+    source, config, tally = task.source, task.config, task.tally
     with contextlib.ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="rushes-"))
         phase("read")
@@ -156,50 +173,59 @@ def read_source(task: Task, whole: bool) -> tuple[SourceRef, str, list[segments.
             staged = stack.enter_context(storage.stage(source.uri, scratch, config.storage))
         if staged.remote:
             tally.counts["read_bytes"] += staged.size
-        source = _as_read(source, staged.stat)
-        task = dataclasses.replace(task, source=source)
-        try:
-            return source, *_read_file(task, staged, Path(scratch), whole)
-        except ElementError as error:
-            if error.error_class in LASTING:
-                refusal = {"error_class": error.error_class, "message": error.message, "step": tally.step}
-                if key := refusal_key(source):
-                    store.put("refused", key, "failed", refusal)
-            raise
+        yield Opened(dataclasses.replace(task, source=_as_read(source, staged.stat)), staged, Path(scratch))
 
 
-def _read_file(task: Task, staged: storage.StagedFile, scratch: Path, whole: bool) -> tuple[str, list[segments.Span]]:
+def read_source(opened: Opened, whole: bool) -> tuple[str, list[segments.Span]]:
+    """Probe a source, and measure and hear it, or plan its segments.
+
+    Args:
+        opened: The source and where its results go.
+        whole: Measure it here, however long it is.
+
+    Returns:
+        Its video_id, and the segments that are left to be measured: with none, its results are in the store.
+    """
+    task = opened.task
+    try:
+        return _read_file(opened, whole)
+    except ElementError as error:
+        if error.error_class in LASTING:
+            refusal = {"error_class": error.error_class, "message": error.message, "step": task.tally.step}
+            if key := refusal_key(task.source):
+                task.store.put("refused", key, "failed", refusal)
+        raise
+
+
+def _read_file(opened: Opened, whole: bool) -> tuple[str, list[segments.Span]]:
+    task, staged = opened.task, opened.staged
     config, store, tally = task.config, task.store, task.tally
     phase("probe")
     with tally.timed("probe"):
         probed = probe.probe(str(staged.path))
     video_id = str(probed.video["video_id"])
-    _count_read(task, staged, probed.read_bytes)
+    opened.count_read(probed.read_bytes)
     if key := source_key(task.source):
         store.put("source", key, video_id, {"uri": task.source.name})
     # Another child may be measuring the same bytes; its own limit ends that, and so this.
-    phase("wait", _LONGEST_WAIT)
+    phase("wait", LONGEST_WAIT)
     with alone(video_id):
         if facts_in_store(store, video_id, config) is not None:
             tally.counts["measure.reused"] += 1
             return video_id, []
         if not whole and store.get("measure", measure_key(video_id, config), video_id) is None:
-            spans = _planned(task, staged, probed, scratch)
+            spans = _planned(opened, probed)
             if spans:
                 return video_id, spans
-        _measure_whole(task, staged, probed, scratch)
+        _measure_whole(opened, probed)
         with tally.timed("audio"):
-            _hear(task, staged, probed.video, scratch)
+            _hear(opened, probed.video)
     return video_id, []
 
 
-def _count_read(task: Task, staged: storage.StagedFile, count: int) -> None:
-    if not staged.remote:  # A remote source was read once, when it was staged.
-        task.tally.counts["read_bytes"] += count
-
-
-def _planned(task: Task, staged: storage.StagedFile, probed: probe.ProbeResult, scratch: Path) -> list[segments.Span]:
+def _planned(opened: Opened, probed: probe.ProbeResult) -> list[segments.Span]:
     """The segments of a long video whose seeking was seen to work; none where it is measured in one pass."""
+    task, staged = opened.task, opened.staged
     config, video_id = task.config, str(probed.video["video_id"])
     seconds = config.measure.segment_seconds
     in_reach = not staged.remote or not storage.is_web(task.source.uri)
@@ -208,7 +234,7 @@ def _planned(task: Task, staged: storage.StagedFile, probed: probe.ProbeResult, 
     spans = segments.plan(probed.index, probed.video, seconds, 2 * seconds)
     if not spans or not segments.seekable(str(staged.path), probed.video, probed.index, spans):
         return []
-    index = scratch / "packets.parquet"
+    index = opened.scratch / "packets.parquet"
     probe.write_index(probed.index, str(index))
     plan = {"facts": probed.video, "spans": spans, "packet_bytes": int(probed.index.size.sum())}
     task.store.put("segments", _plan_key(video_id, config), video_id, plan, {index.name: str(index)})
@@ -260,14 +286,8 @@ def hear_source(task: Task, video_id: str) -> None:
     plan = task.store.get("segments", _plan_key(video_id, task.config), video_id)
     if plan is None or task.store.get("audio", audio_key(video_id, task.config), video_id):
         return
-    with (
-        alone(video_id),
-        tempfile.TemporaryDirectory(prefix="rushes-") as scratch,
-        storage.stage(task.source.uri, scratch, task.config.storage) as staged,
-        task.tally.timed("audio"),
-    ):
-        task.tally.counts["read_bytes"] += staged.size if staged.remote else 0
-        _hear(task, staged, plan["facts"], Path(scratch))
+    with alone(video_id), open_source(task) as opened, task.tally.timed("audio"):
+        _hear(opened, plan["facts"])
 
 
 def join_segments(task: Task, video_id: str) -> bool:
@@ -309,14 +329,15 @@ def join_segments(task: Task, video_id: str) -> bool:
     return True
 
 
-def _measure_whole(task: Task, staged: storage.StagedFile, probed: probe.ProbeResult, scratch: Path) -> None:
+def _measure_whole(opened: Opened, probed: probe.ProbeResult) -> None:
+    task, staged = opened.task, opened.staged
     config, store, tally = task.config, task.store, task.tally
     facts = dict(probed.video)
     if store.get("measure", measure_key(facts["video_id"], config), facts["video_id"]):
         tally.counts["measure.reused"] += 1
         return
     phase("measure", limit(config, facts))
-    folder = scratch / "measure"
+    folder = opened.scratch / "measure"
     folder.mkdir()
     with tally.timed("measure"):
         if facts["video_streams"]:
@@ -328,7 +349,7 @@ def _measure_whole(task: Task, staged: storage.StagedFile, probed: probe.ProbeRe
             tally.counts["decoded_frames"] += found.pop("decoded_frames")
             facts.update(found)
             probe.write_index(probed.index, str(folder / "packets.parquet"))
-            _count_read(task, staged, staged.size)
+            opened.count_read(staged.size)
         _put_measured(task, facts, folder)
 
 
@@ -362,8 +383,9 @@ def _frames_seen() -> Callable[[int], None]:
     return seen
 
 
-def _hear(task: Task, staged: storage.StagedFile, facts: Mapping[str, Any], scratch: Path) -> None:
+def _hear(opened: Opened, facts: Mapping[str, Any]) -> None:
     """Put the video's audio in the store; audio that can't be decoded is noted, and its video goes on without."""
+    task, staged, scratch = opened.task, opened.staged, opened.scratch
     config, store = task.config, task.store
     if not facts["audio_streams"]:
         return
@@ -382,7 +404,7 @@ def _hear(task: Task, staged: storage.StagedFile, facts: Mapping[str, Any], scra
         files = {p.name: str(p) for p in (out, series)}
         task.tally.counts["loudness.stored_bytes"] += series.stat().st_size
         task.tally.counts["audio.stored_bytes"] += out.stat().st_size
-        _count_read(task, staged, staged.size)
+        opened.count_read(staged.size)
     except ElementError as error:
         if not facts["video_streams"]:
             raise

@@ -119,22 +119,18 @@ def settle(arguments: argparse.Namespace, groups: Sequence[str]) -> tuple[config
         ConfigError: No output, an unknown option, a wrong type, a value out of range, a refused runner.
     """
     known = configuration.option_groups(groups)
-    layers = [{name: _none(value) for name, value in vars(arguments).items() if name in known}]
+    layers = [{name: value for name, value in vars(arguments).items() if name in known}]
     asked = {name: getattr(arguments, name, None) for name in ("inputs", "output", "runner")}
     if arguments.config:
         file = configuration.read_file(arguments.config)
         for name in asked:
             found = file.pop(name, None)
             asked[name] = asked[name] or ([found] if name == "inputs" and isinstance(found, str) else found)
-        layers.insert(0, {name: _none(value) for name, value in file.items()})
+        layers.insert(0, file)
     if not asked["output"]:
         raise ConfigError("no --output given: name the folder for store, tables and reports")
     words = Words(tuple(asked["inputs"] or ()), str(asked["output"]), runner_name(asked["runner"] or "local"))
     return configuration.resolve(groups, *layers), words
-
-
-def _none(value: Any) -> Any:
-    return None if isinstance(value, str) and value.lower() in ("none", "off") else value
 
 
 def _beam_parser() -> Parser:

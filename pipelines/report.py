@@ -20,7 +20,7 @@ class Step:
     """One line of the balance.
 
     Attributes:
-        step: What went through: `list`, `sources`, `videos`, `audio`, `clips`, `captions`.
+        step: What went through: `list`, `sources`, `videos`, `audio`, `clips`, `clip_files`, `captions`.
         came: Elements that came in.
         kept: Elements that went on.
         dropped: Elements left out on purpose, by reason. Reasons of one element may be several: see `dropped_total`.
@@ -73,7 +73,7 @@ def balance(tally: Mapping[str, int], summaries: Mapping[str, Sequence[Mapping[s
     by_step: dict[str, dict[str, int]] = {}
     for name, count in _add(summaries.get("failures", ()), "classes").items():
         step, _, error_class = name.partition("/")
-        place = step if step in ("list", "audio") else "sources"
+        place = step if step in ("list", "audio", "clip_files") else "sources"
         by_step.setdefault(place, {})[error_class] = by_step.get(place, {}).get(error_class, 0) + count
     rows = {table: _sum(found, "rows") for table, found in summaries.items()}
     clips = summaries.get("clips", ())
@@ -112,6 +112,10 @@ def balance(tally: Mapping[str, int], summaries: Mapping[str, Sequence[Mapping[s
         steps.append(
             Step("clips", _sum(clips, "expected"), kept, _add(clips, "reasons"), rows.get("clips", 0) - kept, {})
         )
+        if tally.get("clip_files.wanted"):
+            files, failed = _sum(clips, "files"), _add(clips, "files_failed")
+            uncut = kept - files - sum(failed.values())
+            steps.append(Step("clip_files", kept, files, {"not_cut": uncut} if uncut else {}, uncut, failed))
         captions = summaries.get("captions", ())
         steps.append(Step("captions", _sum(captions, "expected"), rows.get("captions", 0), {}, 0, {}))
     return steps

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pipelines import engine, options, steps
 from transforms import storage, tables
 
-GROUPS = ("run", "cut", "quality", "bucket", "captions", "pool")
+GROUPS = ("run", "cut", "quality", "bucket", "clips", "captions", "pool")
 """Groups of settings the job takes."""
 
 DESCRIPTION = """\

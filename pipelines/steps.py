@@ -21,7 +21,7 @@ from apache_beam.pvalue import PCollection
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from pipelines import measuring
+from pipelines import clipping, measuring
 from pipelines.config import Config
 from pipelines.writing import RunPlan
 from transforms import progress, sources, storage
@@ -242,6 +242,12 @@ class InChildren(_Gathering):
         if video and video["audio_error"]:
             unheard = ElementError(*video["audio_error"].split(": ", 1))
             self._rows.add([("failures", failure(run_id, "audio", subject, unheard, video["video_id"]))], [])
+        for clip in clips:
+            if clip["clip_error"]:
+                uncut = ElementError(*clip["clip_error"].split(": ", 1))
+                row = failure(run_id, "clip_files", clip["clip_id"], uncut, clip["video_id"])
+                self._rows.add([("failures", row)], [])
+        self._counts["clip_files.wanted"] += bool(clipping.recipe(self._config))
         kept = sum(c["kept"] for c in clips)
         self._sender.send(
             {

@@ -6,18 +6,19 @@ flight. Nothing here imports Beam.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from captioning.captioner import Captioner, Frame, load_captioner, settings_json
 from filters import quality
-from pipelines import measuring
+from pipelines import clipping, measuring
 from pipelines.config import Config, from_json
-from pipelines.measuring import Tally, Task, audio_key, facts_in_store, measure_key
+from pipelines.measuring import Opened, Tally, Task, audio_key, facts_in_store, measure_key
 from transforms import clips, gradual, records, samples, scenes, settings, signals, storage, thumbnails
 from transforms.child import phase
 from transforms.evidence import Evidence
@@ -40,6 +41,8 @@ def rows_key(job: str, measured: str, heard: str, config: Config) -> str:
     chosen: dict[str, Any] = {}
     if job == "curate":
         chosen = {name: settings.key_fields(getattr(config, name)) for name in ("cut", "quality", "bucket")}
+        if files := clipping.recipe(config):
+            chosen["clips"] = files
         chosen["captioners"] = [
             [c.name, c.model, c.revision, c.prompt_version, settings_json(c.settings)] for c in captioners(config)
         ]
@@ -84,21 +87,36 @@ def curate_source(
         ElementError: The source cannot be used; its `phase` names the step.
     """
     source, settled, store, tally = SourceRef(**ref), _settled(canonical(config)), Store(root), Tally()
-    made = None
+    task, made = Task(source, settled, store, tally), None
     if video_id:
         made = store.get(
             "rows", rows_key(job, measure_key(video_id, settled), audio_key(video_id, settled), settled), video_id
         )
     if video_id and made:
         tally.counts["videos.reused"] += 1
-    else:
+        return _of_source(source, made, video_id, tally)
+    with contextlib.ExitStack() as stack:
+        opened: Opened | None = None
         facts = facts_in_store(store, video_id, settled) if video_id else None
+
+        @contextlib.contextmanager
+        def once() -> Iterator[Opened]:
+            # Opened at most once a task: a remote source is staged once, whatever it is needed for.
+            nonlocal opened
+            if opened is None:
+                opened = stack.enter_context(measuring.open_source(task))
+                if facts is not None and opened.task.source is not task.source:
+                    raise ElementError("changed", "it is not what was listed any more: run again")
+            yield opened
+
         if facts is not None:
             tally.counts["measure.reused"] += 1
-        elif video_id and whole and measuring.join_segments(Task(source, settled, store, tally), video_id):
+        elif video_id and whole and measuring.join_segments(task, video_id):
             facts = facts_in_store(store, video_id, settled)
         if facts is None:
-            source, video_id, spans = measuring.read_source(Task(source, settled, store, tally), whole)
+            with once() as there:
+                source = there.task.source
+                video_id, spans = measuring.read_source(there, whole)
             if spans:
                 shared = {"ref": dataclasses.asdict(source), "video_id": video_id, "config": config, "root": root}
                 found = [{**shared, "span": list(span)} for span in spans]
@@ -107,9 +125,13 @@ def curate_source(
             facts = facts_in_store(store, video_id, settled)
         assert video_id is not None
         assert facts is not None
-        made = _make_rows(
-            job, facts, measure_key(video_id, settled), audio_key(video_id, settled), settled, store, tally
-        )
+        keys = measure_key(video_id, settled), audio_key(video_id, settled)
+        made = _make_rows(job, facts, *keys, settled, store, tally, once)
+    return _of_source(source, made, video_id, tally)
+
+
+def _of_source(source: SourceRef, made: Mapping[str, Any], video_id: str, tally: Tally) -> dict[str, Any]:
+    """What the task of a source gives: the rows of its video, and its own."""
     video = next(row for table, row in made["rows"] if table == "videos")
     row = records.SourceRow(
         uri=source.name,
@@ -242,9 +264,19 @@ def _frames(clip: Mapping[str, Any], video: Mapping[str, Any], store: Store) -> 
 
 
 def _make_rows(
-    job: str, facts: Mapping[str, Any], measured: str, heard: str, config: Config, store: Store, tally: Tally
+    job: str,
+    facts: Mapping[str, Any],
+    measured: str,
+    heard: str,
+    config: Config,
+    store: Store,
+    tally: Tally,
+    source: Callable[[], contextlib.AbstractContextManager[Opened]] | None = None,
 ) -> dict[str, Any]:
-    """A video's rows from the store alone, put there as one result."""
+    """A video's rows from the store alone, put there as one result; its source is opened for missing clip files only.
+
+    Rows of which one lacks its file are no result: the next run makes them again.
+    """
     video_id = facts["video_id"]
     names = {f.name for f in dataclasses.fields(records.VideoRow)}
     video = records.to_dict(records.VideoRow(**{k: v for k, v in facts.items() if k in names}))
@@ -256,6 +288,7 @@ def _make_rows(
         phase("scenes", measuring.limit(config, facts))
         with tally.timed("scenes"):
             found = cut_video(video, measured, config, store)
+        found = clipping.with_files(found, video, config, store, tally, source)
         phase("caption", measuring.limit(config, facts))
         with tally.timed("caption"):
             texts = caption_clips(captioners(config), [c for c in found if c["kept"]], video, store)
@@ -264,5 +297,6 @@ def _make_rows(
         described = Counter((t["clip_id"], t["captioner"], t["prompt_version"]) for t in texts)
         scopes += [("captions", video_id, scope, count) for scope, count in described.items()]
     made = {"rows": rows, "scopes": scopes}
-    store.put("rows", rows_key(job, measured, heard, config), video_id, made)
+    if not clipping.recipe(config) or all(c["clip_uri"] or not c["kept"] for t, c in rows if t == "clips"):
+        store.put("rows", rows_key(job, measured, heard, config), video_id, made)
     return made

@@ -26,6 +26,7 @@ CLASSES: Final[dict[str, str]] = {
     "out_of_memory": "The work went over its memory limit: raise --memory-limit-mb if the source is sound.",
     "changed": "The source changed while it was read: run again when it is complete.",
     "storage": "Reading or writing the store failed after retries: check space and permissions.",
+    "over_budget": "A clip file had no room left: raise --clip-bytes-budget or free some space, and run again.",
     "internal": "A fault of this program: please report it with the traceback.",
 }
 """Every failure class, with what a person can do about it."""

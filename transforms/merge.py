@@ -106,6 +106,9 @@ def summarise(record: type[Any], table: pa.Table) -> dict[str, Any]:
         counts["kept_seconds"] = sum(s for s, k in zip(seconds, kept, strict=True) if k)
         counts["seconds"] = sum(seconds)
         reasons = collections.Counter(r for row in table.column("reasons").to_pylist() for r in row or ())
+        files, errors = table.column("clip_uri").to_pylist(), table.column("clip_error").to_pylist()
+        counts["files"] = sum(uri is not None for uri in files)
+        counts["files_failed"] = dict(sorted(collections.Counter(e.partition(":")[0] for e in errors if e).items()))
         counts["reasons"] = dict(sorted(reasons.items()))
     elif record is records.VideoRow:
         counts["seconds"] = sum(d or 0.0 for d in table.column("duration").to_pylist())

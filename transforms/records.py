@@ -16,18 +16,10 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-
-def column(doc: str, *, unit: str = "", span: str = "", source: str = "", default: Any = dataclasses.MISSING) -> Any:
-    """A column of a table.
-
-    Args:
-        doc: What the value says, in one sentence.
-        unit: Its unit, empty for a count, a ratio or a word.
-        span: Its range, in words or as an interval.
-        source: Where the measure comes from (standard, paper, project).
-        default: The value of a row that does not give one.
-    """
-    return dataclasses.field(default=default, metadata={"doc": doc, "unit": unit, "span": span, "source": source})
+from transforms.column import column
+from transforms.review_records import MarkRow
+from transforms.run_records import FailureRow as FailureRow  # all records by one name
+from transforms.run_records import RunRow as RunRow
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -179,7 +171,7 @@ class ClipRow:
     """A span of a video, kept or dropped, with every measure that decided it."""
 
     table: ClassVar[str] = "clips"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     key: ClassVar[tuple[str, ...]] = ("video_id", "cut", "start_pts", "end_pts")
     scope: ClassVar[tuple[str, ...]] = ("video_id", "cut")
 
@@ -312,6 +304,22 @@ class ClipRow:
     frame_uri: str | None = column(
         "Sampled frame nearest the middle of the span: `FILE#NAME`, below the output folder.", default=None
     )
+    clip_uri: str | None = column("Clip file (MP4), below the output folder; null without one.", default=None)
+    clip_mode: str | None = column("How the file was made: `copy`, `smart` or `transcode`.", default=None)
+    clip_fallback: str | None = column("Why that is not the mode that was asked for.", default=None)
+    clip_lead_seconds: float | None = column(
+        "Shown by the file before the span: `copy` begins at a keyframe.", unit="s", span=">= 0", default=None
+    )
+    clip_tail_seconds: float | None = column("Shown by it after the span.", unit="s", span=">= 0", default=None)
+    clip_bytes: int | None = column("Bytes of the file and its previews.", unit="bytes", default=None)
+    clip_frames: int | None = column("Frames that the file shows.", span=">= 1", default=None)
+    clip_encoded_frames: int | None = column("Those of them that were encoded.", span=">= 0", default=None)
+    clip_width: int | None = column("Width of the file's picture, before rotation.", unit="px", default=None)
+    clip_height: int | None = column("Height of it, before rotation.", unit="px", default=None)
+    clip_audio: str | None = column("Codec of the file's sound; null without.", default=None)
+    thumbnail_uri: str | None = column("WebP picture of the clip's middle, below the output folder.", default=None)
+    strip_uri: str | None = column("WebP preview: pictures side by side, below the output folder.", default=None)
+    clip_error: str | None = column("Why a kept clip has no file, as `class: message`.", default=None)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -339,55 +347,8 @@ class CaptionRow:
     )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class FailureRow:
-    """One refused element of one run. Appended, never replaced."""
-
-    table: ClassVar[str] = "failures"
-    version: ClassVar[int] = 1
-    key: ClassVar[tuple[str, ...]] = ("run_id", "step", "subject")
-    scope: ClassVar[tuple[str, ...]] = ()
-
-    run_id: str = column("The run that met it.")
-    step: str = column("The step that failed: `list`, `read`, `probe`, `measure`, `audio`, `scenes`, `caption`.")
-    subject: str = column("What failed: a uri, a list's row, a video_id.")
-    video_id: str | None = column("The video, where its bytes were read.", default=None)
-    error_class: str = column("Class out of a small fixed set; `docs/failures.md` says what to do about each.")
-    message: str = column("What was wrong and where.")
-    attempts: int = column("How often it was tried.", span=">= 1")
-    traceback: str | None = column("End of the traceback.", default=None)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RunRow:
-    """One run: its configuration, its balance and what it cost. Appended, never replaced."""
-
-    table: ClassVar[str] = "runs"
-    version: ClassVar[int] = 1
-    key: ClassVar[tuple[str, ...]] = ("run_id",)
-    scope: ClassVar[tuple[str, ...]] = ()
-
-    run_id: str = column("Start time and a random part.")
-    job: str = column("Name of the job.")
-    status: str = column(
-        "`done`, `failures` (done with failures recorded), `refused` (too many: only failures and runs written)."
-    )
-    started: datetime = column("When the job was launched, UTC.")
-    ended: datetime = column("When its commit was prepared, UTC.")
-    commit: int = column("Number of its commit.", span=">= 1")
-    config: str = column("The resolved configuration as JSON.")
-    versions: str = column("Versions of this program, Python and the libraries that decide results, as JSON.")
-    balance: str = column("Per step: in, kept, dropped by reason, failed by class, reused, as JSON.")
-    step_seconds: dict[str, float] = column("Working time per step, summed over workers.", unit="s", default=None)
-    decoded_frames: int = column("Frames decoded in this run.", span=">= 0")
-    source_frames: int = column("Frames of the videos that were decoded in this run.", span=">= 0")
-    source_bytes: int = column("Bytes of the sources in this run.", unit="bytes", span=">= 0")
-    read_bytes: int = column("Bytes read from sources in this run.", unit="bytes", span=">= 0")
-    footage_seconds: float = column("Duration of the videos in this run.", unit="s", span=">= 0")
-
-
-Row = SourceRow | VideoRow | ClipRow | CaptionRow | FailureRow | RunRow
-RECORDS: tuple[type[Any], ...] = (SourceRow, VideoRow, ClipRow, CaptionRow, FailureRow, RunRow)
+Row = SourceRow | VideoRow | ClipRow | CaptionRow | MarkRow | FailureRow | RunRow
+RECORDS: tuple[type[Any], ...] = (SourceRow, VideoRow, ClipRow, CaptionRow, MarkRow, FailureRow, RunRow)
 BY_TABLE: dict[str, type[Any]] = {r.table: r for r in RECORDS}
 
 _ARROW: dict[Any, pa.DataType] = {

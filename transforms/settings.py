@@ -91,7 +91,7 @@ def key_fields(settings: Any) -> dict[str, Any]:
 def _convert(value: Any, hint: Any, name: str) -> Any:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
-        if value is None:
+        if value is None or (isinstance(value, str) and value.lower() in ("none", "off")):
             return None
         (hint,) = [a for a in args if a is not type(None)]
         return _convert(value, hint, name)

@@ -168,7 +168,9 @@ def delta(corpus: Corpus, name: str, number: int | None = None) -> DeltaTable:
     if name not in records.BY_TABLE:
         raise ConfigError(f"no table {name!r}; there are {', '.join(records.BY_TABLE)}")
     found = snapshot(corpus, number)
-    table = _open_delta(corpus.table_uri(name), found.versions.get(name))
+    if name not in found.versions:  # It is younger than the snapshot, and was empty then.
+        _ensure_table(corpus, records.BY_TABLE[name])
+    table = _open_delta(corpus.table_uri(name), found.versions.get(name, 0))
     if table is None:
         raise ConfigError(f"{storage.redact(corpus.root)}: table {name!r} is missing; run a job first")
     return table
@@ -293,6 +295,10 @@ def roll_forward(corpus: Corpus) -> Snapshot:
     once."""
     done = _numbers(corpus, "snapshots")
     latest = done[-1] if done else 0
+    known = snapshot(corpus, latest or None).versions
+    for record in records.RECORDS:
+        if record.table not in known:  # It is younger than the output folder.
+            _ensure_table(corpus, record)
     for number in commit_numbers(corpus):
         if number > latest:
             commit = read_commit(corpus, number)
