@@ -48,6 +48,7 @@ class RunSettings:
     least_failures: int = setting(20, "Fewer failures than this never refuse a run.", low=1, scale=True)
     verify: bool = setting(False, "Read every source again, also those that look unchanged.", scale=True)
     retry_failed: bool = setting(False, "Try sources again that failed before and look unchanged.", scale=True)
+    report: bool = setting(True, "Write the run's page, runs/RUN_ID/report.html, at its end.", scale=True)
 
 
 @dataclasses.dataclass(frozen=True)

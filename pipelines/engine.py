@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import json
 import logging
 import os
@@ -30,7 +31,7 @@ from apache_beam.pvalue import PCollection
 from rich.console import Console
 from rich.text import Text
 
-from pipelines import again, display, options, report
+from pipelines import again, display, options, report, report_page
 from pipelines.config import Config
 from pipelines.writing import BalanceError, RunPlan, WriteTables, plan_run
 from transforms import commits, pool, progress, storage, tables
@@ -302,4 +303,6 @@ def _explain(error: BaseException, console: Console) -> int:
 def _finish(corpus: tables.Corpus, plan: RunPlan, console: Console) -> int:
     body = json.loads(storage.read_bytes(corpus.uri("runs", plan.run_id, "report.json")))
     display.summary(body, corpus.root, console)
+    if plan.config["run"]["report"]:
+        report_page.write_at_the_end(corpus.root, plan.run_id, functools.partial(_tell, console, ""))
     return {report.DONE: DONE, report.FAILURES: WITH_FAILURES, report.REFUSED: FAILED}[body["status"]]

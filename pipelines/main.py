@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ingest": ("pipelines.ingest", "read and measure footage, without cutting it"),
     "scenes": ("pipelines.scenes", "cut and filter again from the store; no source is opened"),
     "show": ("pipelines.show", "tables, rows, versions, and a few rows"),
+    "report": ("pipelines.report_page", "a run as one page: balance, plots, pictures, timelines"),
     "runs": ("pipelines.runs", "what was run, with what result"),
     "schema": ("pipelines.schema", "every column: meaning, unit, range, source"),
     "export": ("pipelines.export", "a table as plain Parquet, CSV or JSON Lines, at any snapshot"),

@@ -13,7 +13,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import IO, Final
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
@@ -90,7 +90,7 @@ class SamplesWriter:
 class Samples:
     """Reads `samples.zip`, from a path or its bytes. To be used in a `with` statement."""
 
-    def __init__(self, source: str | Path | bytes) -> None:
+    def __init__(self, source: str | Path | bytes | IO[bytes]) -> None:
         self._zip = zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source)
         index = json.loads(self._zip.read("index.json"))
         self.frames = [FrameEntry(f["pts"], tuple(f["why"]), f["width"], f["height"]) for f in index["frames"]]

@@ -12,7 +12,7 @@ import json
 import zipfile
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import IO, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -62,7 +62,7 @@ class ThumbnailsWriter:
 class Thumbnails:
     """Reads `thumbnails.zip`, from a path or its bytes. To be used in a `with` statement."""
 
-    def __init__(self, source: str | Path | bytes) -> None:
+    def __init__(self, source: str | Path | bytes | IO[bytes]) -> None:
         self._zip = zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source)
         self.count: int = json.loads(self._zip.read("index.json"))["frames"]
 

@@ -23,8 +23,8 @@ SOURCES: tuple[str, ...] = ("a_cuts.mp4", SOUND_CUTS, "c_film.webm", "d_tiny.mp4
 GOOD, VIDEOS = 5, 4
 """Sources that can be used, and distinct bytes among them."""
 
-QUICK: tuple[str, ...] = ("--children", "2", "--buckets", "2", "--min-side", "64", "--min-seconds", "1")
-"""Options for small runs, in which some of the small clips are kept; a test's own come after them and win."""
+QUICK: tuple[str, ...] = ("--children", "2", "--buckets", "2", "--min-side", "64", "--min-seconds", "1", "--no-report")
+"""Options for small runs without pages, in which some of the small clips are kept; a test's own come after them and win."""
 
 RUN_COLUMNS = frozenset({"run_id", "traceback"})
 """Columns of `failures` that no two runs share."""
