@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -101,7 +102,9 @@ def data_juicer(process: str, leaves: str) -> Callable[[Sequence[Path], Path, st
     """
 
     def of(files: Sequence[Path], folder: Path, python: str) -> tuple[Cost, str]:
-        listed, recipe = folder / "in.jsonl", folder / "recipe.yaml"
+        listed, recipe, copies = folder / "in.jsonl", folder / "recipe.yaml", folder / "in"
+        copies.mkdir()
+        files = [Path(shutil.copy(path, copies)) for path in files]  # it writes clips beside what it reads
         text = "<__dj__video> <|__dj__eoc|>"
         listed.write_text("".join(json.dumps({"videos": [str(f)], "text": text}) + "\n" for f in files))
         recipe.write_text(
