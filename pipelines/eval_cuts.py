@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from pipelines import config as configuration
 from pipelines import options
 from pipelines.columns import columns, say
@@ -21,11 +23,13 @@ from transforms import gradual, storage, tables
 from transforms.attempts import NothingThere
 from transforms.detect import DETECTORS, Cut, DetectSettings, detect
 from transforms.failures import ElementError
+from transforms.marks import standing
 from transforms.measure import MeasureSettings, measure
 from transforms.probe import probe
 from transforms.settings import ConfigError
 from transforms.signals import Signals, read_signals
 from transforms.thumbnails import Thumbnails
+from transforms.timeline import edge_pts
 
 SIGNALS, THUMBNAILS = "signals.parquet", "thumbnails.zip"
 
@@ -45,13 +49,17 @@ Score detectors on videos whose edits are known. TRUTH is a JSON file that maps 
 
 A hard cut counts when it is found on its very frame; a gradual transition when it is found as one and shares a frame
 with what was found; `touched` are those in which only a cut was found. One finding meets one edit, every other is
-false. What takes at most 5 frames is a cut (TRECVID's rules)."""
+false. What takes at most 5 frames is a cut (TRECVID's rules).
+
+TRUTH may also be an output folder in which people have marked cuts (`rushes browse OUT --review`): then marked edits
+are what is known, a finding is false where somebody said so, and findings that nobody marked are not judged."""
 
 EPILOG = """\
 examples:
   rushes eval-cuts footage/truth.json
   rushes eval-cuts cuts.json --media films --detectors combined,adaptive --details
   rushes eval-cuts cuts.json --corpus corpus --adaptive-threshold 2.5
+  rushes eval-cuts corpus --detectors combined,adaptive --details
 
 exit codes: 0 done, 1 a video could not be scored, 2 wrong usage"""
 
@@ -111,6 +119,35 @@ def corpus_reader(root: str) -> Reader:
     return read
 
 
+def marked(root: str) -> dict[str, Truth]:
+    """What people have marked in a corpus, by the URI of each video's first source.
+
+    Raises:
+        ConfigError: There is no corpus, or nothing is marked in it.
+        ElementError: What was measured of a marked video is gone.
+    """
+    corpus = tables.open_corpus(root)
+    uris: dict[str, str] = {}
+    for row in tables.read(corpus, "sources").to_pylist():
+        uris.setdefault(row["video_id"], row["uri"])
+    read, found = corpus_reader(root), dict[str, Truth]()
+    for video_id, said in standing(tables.read(corpus, "marks").to_pylist()).items():
+        name = uris.get(video_id, video_id)
+        edges = edge_pts(read(name)[0])
+        edits: dict[tuple[int, int], str] = {}
+        wrong: list[tuple[int, int]] = []
+        for row in said:
+            first, after = (int(n) for n in np.searchsorted(edges, [row["before_pts"], row["pts"]]))
+            if row["mark"] == "wrong":
+                wrong.append((first, after))
+            else:
+                edits[first, after] = "cut" if first == after else row["detector"] or "transition"
+        found[name] = Truth(edits, len(edges) - 1, (), tuple(wrong))
+    if not found:
+        raise ConfigError(f"{root}: no cut is marked; mark some with `rushes browse {root} --review`")
+    return found
+
+
 def found_by(
     detectors: Sequence[str],
     signals: Signals,
@@ -153,7 +190,7 @@ def found_by(
 def scored(found: Mapping[str, Sequence[Cut]], truth: Truth, tolerance: int = 0) -> dict[str, Score]:
     """What came of the findings of each detector."""
     return {
-        name: score([(cut.end_frame, cut.frame) for cut in cuts], list(truth.edits), tolerance)
+        name: score([(cut.end_frame, cut.frame) for cut in cuts], list(truth.edits), tolerance, truth.wrong)
         for name, cuts in found.items()
     }
 
@@ -187,7 +224,7 @@ def parser() -> options.Parser:
     made = options.Parser(
         prog="rushes eval-cuts", description=DESCRIPTION, epilog=EPILOG, usage="rushes eval-cuts TRUTH [options]"
     )
-    made.add_argument("truth", type=Path, metavar="TRUTH", help="JSON file with what is known of each video")
+    made.add_argument("truth", metavar="TRUTH", help="JSON file with what is known, or an output folder with marks")
     made.add_argument("--media", type=Path, metavar="FOLDER", help="where the videos are [default the folder of TRUTH]")
     made.add_argument("--corpus", metavar="OUT", help="read what a finished corpus measured, instead of the videos")
     made.add_argument("--tolerance", type=int, default=0, metavar="N", help="frames that a cut may be off [default 0]")
@@ -214,9 +251,13 @@ def run(argv: Sequence[str]) -> int:
     if words.corpus and words.media:
         raise ConfigError("--media and --corpus: give one; a corpus knows where its videos are")
     settings = configuration.resolve(("cut",), given).cut
-    truths = read_truth(words.truth)
-    folder = words.media or words.truth.parent
-    if not folder.is_dir():
+    by_marks = storage.is_remote(words.truth) or Path(words.truth).is_dir()
+    if by_marks and (words.corpus or words.media):
+        raise ConfigError(f"{words.truth} is an output folder: its marks are scored on what it measured itself")
+    truths = marked(words.truth) if by_marks else read_truth(Path(words.truth))
+    words.corpus = words.truth if by_marks else words.corpus
+    folder = words.media or Path(words.truth).parent
+    if not folder.is_dir() and not by_marks:
         raise ConfigError(f"--media {folder}: no such folder")
     read = corpus_reader(words.corpus) if words.corpus else lambda name: measured(folder / name)
     detectors, left_out = (settings.detectors, None) if "detectors" in given else (BY_DEFAULT, dict[str, str]())
@@ -238,6 +279,8 @@ def run(argv: Sequence[str]) -> int:
         show(totals)
     for message in (left_out or {}).values():
         say(f"\nleft out: {message}")
+    if unjudged := {name: one.unjudged for name, one in totals.items() if one.unjudged}:
+        say("\nnot judged, as nobody marked them: " + ", ".join(f"{n} of {name}" for name, n in unjudged.items()))
     say(f"\n{len(scores)} videos scored" + (f", {len(failed)} could not be:" if failed else ""))
     for name, message in failed.items():
         say(f"{name}: {message}")

@@ -20,6 +20,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "scenes": ("pipelines.scenes", "cut and filter again from the store; no source is opened"),
     "show": ("pipelines.show", "tables, rows, versions, and a few rows"),
     "report": ("pipelines.report_page", "a run as one page: balance, plots, pictures, timelines"),
+    "browse": ("pipelines.browse", "the tables, clips and cuts as pages on this machine"),
+    "explain": ("pipelines.explain", "the whole story of one clip"),
     "runs": ("pipelines.runs", "what was run, with what result"),
     "schema": ("pipelines.schema", "every column: meaning, unit, range, source"),
     "export": ("pipelines.export", "a table as plain Parquet, CSV or JSON Lines, at any snapshot"),

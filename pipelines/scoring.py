@@ -12,7 +12,8 @@ transition is told apart from the transition being found as one.
   beside it: frame recall (share of the known frames that were found) and frame precision, means over what was met.
 - A gradual transition that nothing met, but inside which a cut was found, is *touched*: it is missed, and that one cut
   is neither right nor false.
-- Every other finding is false, also a second one of the same edit.
+- Every other finding is false, also a second one of the same edit. Where only some edits of a video are known, because
+  people marked some, a finding is false where somebody marked a cut as wrong, and elsewhere not judged.
 """
 
 from __future__ import annotations
@@ -40,11 +41,13 @@ class Truth(NamedTuple):
         edits: Its hard cuts and gradual transitions, each with its kind (`cut`, `dissolve`, ...).
         frames: How many frames it has; None when that is not known.
         looks: First frames of its stretches, in order, and what each is like, for people.
+        wrong: Where it is known that there is no edit, if not all its edits are known; None where they are.
     """
 
     edits: Mapping[Span, str]
     frames: int | None = None
     looks: tuple[tuple[int, str], ...] = ()
+    wrong: tuple[Span, ...] | None = None
 
     def words(self, edit: Span) -> str:
         """Where an edit is, known or found."""
@@ -103,14 +106,21 @@ class Kind:
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """What came of both kinds; `touched` are the missed gradual transitions with a cut inside."""
+    """What came of both kinds; `touched` are the missed gradual transitions with a cut inside, `unjudged` counts the
+    findings of which nobody knows."""
 
     hard: Kind = Kind()
     gradual: Kind = Kind()
     touched: tuple[Span, ...] = ()
+    unjudged: int = 0
 
     def __add__(self, other: Score) -> Score:
-        return Score(self.hard + other.hard, self.gradual + other.gradual, self.touched + other.touched)
+        return Score(
+            self.hard + other.hard,
+            self.gradual + other.gradual,
+            self.touched + other.touched,
+            self.unjudged + other.unjudged,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Counts and ratios of both kinds."""
@@ -122,7 +132,7 @@ class Score:
             ratio = getattr(self.gradual, name)
             made["gradual"][name] = None if ratio is None else round(ratio, 4)
         made["gradual"]["touched"] = len(self.touched)
-        return made
+        return made | ({"unjudged": self.unjudged} if self.unjudged else {})
 
     def mistakes(self, truth: Truth) -> list[str]:
         """Every false and every missed edit in words, in order."""
@@ -166,13 +176,16 @@ def _is_cut(edit: Span) -> bool:
     return edit[1] - edit[0] <= SHORT
 
 
-def score(found: Sequence[Span], known: Sequence[Span], tolerance: int = 0) -> Score:
+def score(
+    found: Sequence[Span], known: Sequence[Span], tolerance: int = 0, wrong: Sequence[Span] | None = None
+) -> Score:
     """Compare what was found in a video with what is known of it, by the rules above.
 
     Args:
         found: Findings, in any order.
         known: Known edits, in any order.
         tolerance: Frames that a cut may be off; >= 0.
+        wrong: Where it is known that there is no edit; None where all edits are known.
     """
     hard, cuts = _match([k for k in known if _is_cut(k)], [f for f in found if _is_cut(f)], -tolerance)
     gradual, spans = _match([k for k in known if not _is_cut(k)], [f for f in found if not _is_cut(f)], 1)
@@ -181,8 +194,14 @@ def score(found: Sequence[Span], known: Sequence[Span], tolerance: int = 0) -> S
         if inside := [c for c in cuts if overlap(edit, c) >= 0]:
             cuts.remove(inside[0])
             touched.append(edit)
+    left = len(cuts) + len(spans)
+    if wrong is not None:
+        cuts, spans = (
+            [one for one in some if any(overlap(one, edit) >= -tolerance for edit in wrong)] for some in (cuts, spans)
+        )
     hard = dataclasses.replace(hard, false=tuple(cuts))
-    return Score(hard, dataclasses.replace(gradual, false=tuple(spans)), tuple(touched))
+    unjudged = left - len(cuts) - len(spans)
+    return Score(hard, dataclasses.replace(gradual, false=tuple(spans)), tuple(touched), unjudged)
 
 
 def read_truth(path: Path) -> dict[str, Truth]:

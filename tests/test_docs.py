@@ -71,6 +71,7 @@ def typed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert scenes.run(["--output", "corpus", "--min-seconds", "1.2", "--min-side", "64"]) == 0
     ((_, text),) = blocks("yaml")
     (folder / "curate.yaml").write_text(text)
+    (folder / "limits.yaml").write_text("quality:\n  min_seconds: 2\n")
     return folder
 
 
@@ -103,7 +104,7 @@ def test_every_command_can_be_typed(words, inside):
             _, given = options.settle(own.parse_args(mine), GROUPS[name])
             assert given.output
             assert given.inputs or name == "scenes"
-        elif name in ("demo", "eval-cuts"):
+        elif name in ("demo", "eval-cuts", "browse", "explain"):
             importlib.import_module(main.COMMANDS[name][0]).parser().parse_args(argv)
         else:
             assert main.main(rest) == 0

@@ -20,8 +20,7 @@ class FailureRow:
 
     run_id: str = column("The run that met it.")
     step: str = column(
-        "The step that failed: `list`, `read`, `probe`, `measure`, `audio`, `scenes`, `clips`, `caption`,"
-        " `clip_files`."
+        "The step that failed: `list`, `read`, `probe`, `measure`, `audio`, `scenes`, `clips`, `caption`, `clip_files`."
     )
     subject: str = column("What failed: a uri, a list's row, a video_id, a clip_id.")
     video_id: str | None = column("The video, where its bytes were read.", default=None)

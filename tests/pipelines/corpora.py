@@ -24,7 +24,7 @@ GOOD, VIDEOS = 5, 4
 """Sources that can be used, and distinct bytes among them."""
 
 QUICK: tuple[str, ...] = ("--children", "2", "--buckets", "2", "--min-side", "64", "--min-seconds", "1", "--no-report")
-"""Options for small runs without pages, in which some of the small clips are kept; a test's own come after them and win."""
+"""Options for small runs without pages, in which some small clips are kept; a test's own come after them and win."""
 
 RUN_COLUMNS = frozenset({"run_id", "traceback"})
 """Columns of `failures` that no two runs share."""

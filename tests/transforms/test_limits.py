@@ -292,7 +292,7 @@ def test_a_hundred_thousand_tiny_packets(child: Pool, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_day_of_film_is_decided_on_in_little_memory(child: Pool, tmp_path: Path) -> None:
+def test_a_day_of_film_is_decided_on_in_little_memory(tmp_path: Path) -> None:
     """24 hours at 24 frames a second: a shot of 20 s, again and again with other pictures."""
     length, shots = 480, 24 * 3600 * 24 // 480
     chance = np.random.default_rng(11)
@@ -303,7 +303,8 @@ def test_a_day_of_film_is_decided_on_in_little_memory(child: Pool, tmp_path: Pat
         pts, hashed = still["pts"] + number * length, np.full(length, chance.integers(1 << 62))
         writer.add({**still.columns, "pts": pts, "hash": hashed})
     writer.close()
-    found = outcome(child, tmp_path / "day.parquet", "decide")
+    with Pool(PoolSettings(children=1, memory_limit_mb=2048), preload=["tests.transforms.survey"]) as pool:
+        found = outcome(pool, tmp_path / "day.parquet", "decide")
     assert isinstance(found, dict)
     assert (found["frames"], found["clips"]) == (length * shots, shots)
     assert found["megabytes"] < MEMORY
