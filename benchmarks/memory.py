@@ -51,7 +51,9 @@ def run(seconds: float, width: int, height: int, place: Path, check: bool) -> di
         frames, end = decoded_length(film)
         if frames != truth["frames"] or abs(end - seconds) > 0.1:
             raise RuntimeError(f"the film has {frames} frames and {end:.2f} s, not {truth['frames']} and {seconds:.2f}")
-    took = watch([sys.executable, "-m", "pipelines.main", "curate", str(film), "--output", str(output)], log)
+    took = watch(
+        [sys.executable, "-m", "pipelines.main", "curate", str(film), "--output", str(output), "--no-report"], log
+    )
     if took.code != 0:
         raise RuntimeError(f"the job ended with {took.code}:\n{log.read_text(errors='replace')[-4000:]}")
     (report,) = (json.loads(path.read_text()) for path in (output / "runs").glob("*/report.json"))

@@ -50,9 +50,9 @@ def run(command: Sequence[str], folder: Path) -> Cost:
 
 
 def rushes(files: Sequence[Path], folder: Path, python: str) -> tuple[Cost, str]:
-    """`rushes curate`, everything on."""
+    """`rushes curate`, everything on but its page."""
     command = [python, "-m", "pipelines.main", "curate", *map(str, files), "--output", str(folder / "out")]
-    cost = run(command, folder)
+    cost = run([*command, "--no-report"], folder)
     (report,) = (folder / "out").glob("runs/*/report.json")
     balance = json.loads(report.read_bytes())["balance"]
     return cost, f"{balance['clips']['in']} clips with their measures, samples, sound and manifest"
@@ -61,7 +61,7 @@ def rushes(files: Sequence[Path], folder: Path, python: str) -> tuple[Cost, str]
 def ingest_scan(files: Sequence[Path], folder: Path, python: str) -> tuple[Cost, str]:
     """`rushes curate --measure scan`: triage."""
     command = [python, "-m", "pipelines.main", "curate", *map(str, files), "--output", str(folder / "out")]
-    cost = run([*command, "--measure", "scan"], folder)
+    cost = run([*command, "--no-report", "--measure", "scan"], folder)
     (report,) = (folder / "out").glob("runs/*/report.json")
     balance = json.loads(report.read_bytes())["balance"]
     return cost, f"{balance['clips']['in']} clips, approximate"

@@ -47,7 +47,9 @@ def run(sources: int, place: Path) -> dict[str, Any]:
         if number % _PER_FOLDER == 0:
             folder.mkdir(parents=True)
         render_tiny(folder / f"{number:07d}.mp4", number)
-    took = watch([sys.executable, "-m", "pipelines.main", "curate", str(media), "--output", str(output)], log)
+    took = watch(
+        [sys.executable, "-m", "pipelines.main", "curate", str(media), "--output", str(output), "--no-report"], log
+    )
     if took.code != 0:
         raise RuntimeError(f"the job ended with {took.code}:\n{log.read_text(errors='replace')[-4000:]}")
     rows = {name: DeltaTable(str(output / "tables" / name)).to_pyarrow_dataset().count_rows() for name in _TABLES}
