@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import av
 import numpy as np
 
-from transforms.clipfile import ENDING, ClipFile, holds
+from transforms.clipfile import ENDING, ClipFile
 from transforms.encoding import ClipSettings, configure, encoder_name, look_of
 from transforms.failures import ElementError
 from transforms.frames import decode_alone
@@ -23,7 +23,7 @@ from transforms.groups import Groups, Joint, Range, decode_times
 from transforms.joining import Joiner, UnjoinableError, stands_alone
 from transforms.previews import Previews
 from transforms.reshaping import Box, Reshaper
-from transforms.soundtrack import CopiedSound, Soundtrack, codec_of
+from transforms.soundtrack import COPIED, CopiedSound, Soundtrack, codec_of
 
 _OWN_DEPTH: Final = 2
 """Pictures that libx264 reorders at most: B frames that others are predicted from."""
@@ -78,12 +78,12 @@ class Source:
 
     @property
     def copies_sound(self) -> bool:
-        """Sound of the source can be copied into MP4 as the settings ask."""
+        """Sound of the source can be copied as the settings ask."""
         return (
             self.audio is not None
             and self.settings.clips in ("copy", "smart")
             and self.settings.clip_audio == "auto"
-            and holds(self.audio.codec_context.codec.name)
+            and self.audio.codec_context.codec.canonical_name in COPIED
         )
 
 

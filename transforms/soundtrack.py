@@ -39,6 +39,10 @@ _OPUS_STEP: Final = 120
 """Samples of Opus's shortest frame, 2.5 ms at 48 kHz; all are multiples of it."""
 
 
+COPIED: Final = frozenset({"aac", "mp3", "opus", "flac", "alac", "ac3", "eac3"})
+"""Codecs whose packets are copied: those that players take from MP4, and that begin anywhere."""
+
+
 def codec_of(settings: ClipSettings) -> str:
     """What sound is encoded as: `aac` or `opus`."""
     if settings.clip_audio in _ENCODERS:
@@ -275,6 +279,7 @@ class PacketClock:
     def __init__(self, context: Any, time_base: Fraction) -> None:
         self._codec, self._rate = context.codec.canonical_name, context.sample_rate
         self._size = (context.frame_size or 0) if self._codec in ("aac", "mp3", "mp2", "ac3", "eac3") else 0
+        self._counted = bool(self._size) or self._codec == "opus"
         # Whole numbers, as exact fractions would cost more than copying does.
         step = time_base * self._rate
         self._num, self._den = step.numerator, step.denominator
@@ -297,7 +302,8 @@ class PacketClock:
         claimed = self._next if packet.pts is None else self._samples(packet.pts)
         if claimed is None:
             return None
-        if self._next is None or abs(claimed - self._next) > self._most_off:
+        # Lengths that are rounded themselves would add up: there each packet's own time is nearer.
+        if self._next is None or not self._counted or abs(claimed - self._next) > self._most_off:
             self._next = claimed
         first = self._next
         self._next += length
