@@ -66,14 +66,14 @@ def rows(path: str, extension: str, uri_column: str, shown: str) -> Iterator[tup
         return
     with open(path, encoding=_encoding(path), errors="surrogateescape", newline="") as file:
         if how == "text":
-            for number, line in enumerate(_lines(file), 1):
+            for number, line in enumerate(lines_of(file), 1):
                 if (line := line.strip()) and not line.startswith("#"):
                     yield (
                         number,
                         {uri_column: line} if line != _BROKEN else f"line longer than {LONGEST_LINE} characters",
                     )
         elif how == "json":
-            for number, line in enumerate(_lines(file), 1):
+            for number, line in enumerate(lines_of(file), 1):
                 if line.strip():
                     yield number, _json_row(line)
         else:
@@ -86,7 +86,8 @@ def _encoding(path: str) -> str:
     return "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
 
 
-def _lines(file: IO[str]) -> Iterator[str]:
+def lines_of(file: IO[str]) -> Iterator[str]:
+    """The lines of a text file; one longer than `LONGEST_LINE` is replaced by a mark, so that memory holds."""
     while line := file.readline(LONGEST_LINE):
         if len(line) == LONGEST_LINE and not line.endswith("\n"):
             while line and not line.endswith("\n"):
@@ -104,7 +105,7 @@ def _json_row(line: str) -> Row:
 
 
 def _table_rows(file: IO[str], delimiter: str, uri_column: str, shown: str) -> Iterator[tuple[int, Row]]:
-    reader = csv.reader(_lines(file), delimiter=delimiter)
+    reader = csv.reader(lines_of(file), delimiter=delimiter)
     header: list[str] | None = None
     number = 0
     while True:

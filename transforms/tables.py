@@ -87,7 +87,7 @@ def create_corpus(root: str, buckets: int) -> Corpus:
             assert meta is not None
         corpus = Corpus(root, meta["buckets"])
         for record in records.RECORDS:
-            _ensure_table(corpus, record)
+            ensure_table(corpus, record)
     except (ElementError, OSError) as error:
         raise ConfigError(
             f"--output {storage.redact(root)}: cannot be written ({error}); check path, permissions and free space"
@@ -126,7 +126,8 @@ def _corpus_file(root: str) -> dict[str, int] | None:
     return meta
 
 
-def _ensure_table(corpus: Corpus, record: type[Any]) -> None:
+def ensure_table(corpus: Corpus, record: type[Any]) -> None:
+    """Make a record's table, empty, where there is none; add the columns that one of an older version lacks."""
     uri, wanted = corpus.table_uri(record.table), records.schema(record)
     table = _open_delta(uri)
     if table is None:
@@ -169,7 +170,7 @@ def delta(corpus: Corpus, name: str, number: int | None = None) -> DeltaTable:
         raise ConfigError(f"no table {name!r}; there are {', '.join(records.BY_TABLE)}")
     found = snapshot(corpus, number)
     if name not in found.versions:  # It is younger than the snapshot, and was empty then.
-        _ensure_table(corpus, records.BY_TABLE[name])
+        ensure_table(corpus, records.BY_TABLE[name])
     table = _open_delta(corpus.table_uri(name), found.versions.get(name, 0))
     if table is None:
         raise ConfigError(f"{storage.redact(corpus.root)}: table {name!r} is missing; run a job first")
@@ -298,19 +299,19 @@ def roll_forward(corpus: Corpus) -> Snapshot:
     known = snapshot(corpus, latest or None).versions
     for record in records.RECORDS:
         if record.table not in known:  # It is younger than the output folder.
-            _ensure_table(corpus, record)
+            ensure_table(corpus, record)
     for number in commit_numbers(corpus):
         if number > latest:
             commit = read_commit(corpus, number)
             versions = {
-                r.table: _roll(corpus, r.table, commit["tables"].get(r.table, {}), number) for r in records.RECORDS
+                r.table: roll(corpus, r.table, commit["tables"].get(r.table, {}), number) for r in records.RECORDS
             }
             body = {"number": number, "run_id": commit["run_id"], "versions": versions}
             storage.create_bytes(corpus.uri("snapshots", f"{number:06d}.json"), json.dumps(body, indent=1).encode())
     return snapshot(corpus)
 
 
-def _roll(corpus: Corpus, name: str, change: Mapping[str, Any], number: int) -> int:
+def roll(corpus: Corpus, name: str, change: Mapping[str, Any], number: int) -> int:
     """Apply one commit's change of one table, unless it is there already; the table's version."""
     uri = corpus.table_uri(name)
     for attempt in range(_ROLL_ATTEMPTS):

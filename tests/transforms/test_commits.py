@@ -125,7 +125,7 @@ def test_runs_at_once_lose_nothing_and_mix_nothing(corpus):
 
 
 def test_death_between_two_tables_is_rolled_forward_by_whoever_comes_next(corpus, monkeypatch):
-    staged, real = stage(corpus, "r1", {"a": 1}), tables._roll
+    staged, real = stage(corpus, "r1", {"a": 1}), tables.roll
     rolled: list[str] = []
 
     def dies(*args):
@@ -134,7 +134,7 @@ def test_death_between_two_tables_is_rolled_forward_by_whoever_comes_next(corpus
         rolled.append(args[1])
         return real(*args)
 
-    monkeypatch.setattr(tables, "_roll", dies)
+    monkeypatch.setattr(tables, "roll", dies)
     with pytest.raises(KeyboardInterrupt):
         commits.commit(*staged)
     monkeypatch.undo()

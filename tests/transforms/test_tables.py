@@ -121,7 +121,7 @@ def test_rows_written_before_a_column_was_there_are_null_in_it(tmp_path):
     corpus = tables.create_corpus(str(tmp_path / "out"), 2)
     size = (folder / "b=0000" / "old.parquet").stat().st_size
     part = {"path": "b=0000/old.parquet", "size": size, "rows": 1}
-    tables._roll(corpus, "sources", {"add": [part]}, 1)
+    tables.roll(corpus, "sources", {"add": [part]}, 1)
     expected = {**past.examples(records.SourceRow)[0], "etag": None}
     assert DeltaTable(str(folder)).to_pyarrow_table().to_pylist(maps_as_pydicts="strict") == [expected]
 

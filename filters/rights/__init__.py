@@ -1,0 +1,1 @@
+"""Rights: who said no, who said yes, and what follows from it."""
