@@ -14,15 +14,17 @@ import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC
-from typing import IO, Any, NamedTuple, TypeVar
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-import aiohttp
 import fsspec
 import fsspec.asyn
 import yarl
 
 from transforms import addresses
 from transforms.failures import ElementError
+
+if TYPE_CHECKING:  # It takes a quarter of a second to import, which commands that open no address need not pay.
+    import aiohttp
 
 CHUNK = 4 * 2**20
 """Most bytes in memory of one download, in bytes."""
@@ -71,14 +73,20 @@ def _public_socket(info: Any) -> socket.socket:
 
 
 async def _open_guarded(**options: Any) -> aiohttp.ClientSession:
+    import aiohttp
+
     return _session(aiohttp.TCPConnector(socket_factory=_public_socket), options)
 
 
 async def _open_free(**options: Any) -> aiohttp.ClientSession:
+    import aiohttp
+
     return _session(aiohttp.TCPConnector(), options)
 
 
 def _session(connector: aiohttp.TCPConnector, options: dict[str, Any]) -> aiohttp.ClientSession:
+    import aiohttp
+
     options.pop("loop", None)
     # No cookies and no proxy from the environment: one source must not change what another gets, nor hide where it is.
     return aiohttp.ClientSession(
@@ -87,6 +95,8 @@ def _session(connector: aiohttp.TCPConnector, options: dict[str, Any]) -> aiohtt
 
 
 def _run(work: Callable[[aiohttp.ClientSession], Coroutine[Any, Any, _T]], allow_private: bool, timeout: float) -> _T:
+    import aiohttp
+
     limits = aiohttp.ClientTimeout(total=None, sock_connect=timeout, sock_read=timeout)
     files = fsspec.filesystem(
         "http",
