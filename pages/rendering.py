@@ -14,6 +14,8 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
+from transforms.amounts import amount
+
 ASSETS: Final = resources.files("pages") / "assets"
 """Styles and scripts, inlined by the report, served by the browser."""
 
@@ -52,15 +54,6 @@ def clock(seconds: float) -> str:
 def lasting(seconds: float) -> str:
     """A duration for a reader: `4.2 s`, `3:05`, `12:40:09`."""
     return f"{seconds:.1f} s" if seconds < 60 else clock(seconds)
-
-
-def amount(size: float) -> str:
-    """Bytes with a unit."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(size) < 1000:
-            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
 
 
 def words(name: str) -> str:

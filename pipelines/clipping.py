@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import av
+from av import library_versions
 
 from pipelines import measuring
 from pipelines.config import Config
@@ -44,7 +44,7 @@ def recipe(config: Config) -> list[Any]:
     chosen = config.clips
     if chosen.clips == "none":
         return []
-    return [cutting.RECIPE, [av.library_versions[name] for name in _LIBRARIES], settings.key_fields(chosen)]
+    return [cutting.RECIPE, [library_versions[name] for name in _LIBRARIES], settings.key_fields(chosen)]
 
 
 def _span(row: Mapping[str, Any], config: Config) -> Span:

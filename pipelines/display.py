@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from transforms.amounts import amount
 from transforms.progress import Listener, Snapshot
 
 _LINE_SECONDS = 10.0
@@ -29,15 +30,6 @@ def clock(seconds: float) -> str:
     """Seconds as `h:mm:ss`."""
     whole = int(max(seconds, 0))
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
-
-
-def amount(count: float) -> str:
-    """Bytes with a unit."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(count) < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 def ratio(one: float, other: float) -> str:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from pipelines import clipping, options
 from pipelines.columns import columns, say
-from pipelines.display import amount
 from transforms import records, storage, tables
+from transforms.amounts import amount
 from transforms.settings import ConfigError
 from transforms.store import Store
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import av
+from av import library_versions
 
 from pipelines.config import Config
 from transforms import audio, measure, probe, ranged, samples, scan, segments, settings, storage
@@ -49,8 +49,8 @@ def refusal_key(ref: SourceRef) -> str | None:
         probe.RECIPE,
         measure.RECIPE,
         audio.RECIPE,
-        av.library_versions["libavcodec"],
-        av.library_versions["libavformat"],
+        library_versions["libavcodec"],
+        library_versions["libavformat"],
     ]
     return _by_uri(ref, "refused", build)
 

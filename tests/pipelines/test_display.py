@@ -13,6 +13,7 @@ from rich.console import Console
 from pipelines import display
 from tests.pipelines import corpora
 from transforms import progress
+from transforms.amounts import amount
 from transforms.progress import Snapshot
 
 
@@ -22,22 +23,6 @@ from transforms.progress import Snapshot
 )
 def test_clock(seconds, text):
     assert display.clock(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [
-        (0, "0 B"),
-        (999, "999 B"),
-        (1000, "1.0 kB"),
-        (1_250_000, "1.2 MB"),
-        (3.21e9, "3.2 GB"),
-        (5e12, "5.0 TB"),
-        (7e15, "7000.0 TB"),
-    ],
-)
-def test_amount(count, text):
-    assert display.amount(count) == text
 
 
 @pytest.mark.parametrize(
@@ -91,9 +76,9 @@ def test_the_summary_has_the_numbers_of_the_report(curated):
         assert text["footage"].split()[1] == footage
         assert f"{kept} in kept clips" in text["footage"]
         assert f"decoded  {body['decoded_frames']} frames" in text["decoded"]
-        assert f" {display.amount(body['read_bytes'])}," in text["read"]
+        assert f" {amount(body['read_bytes'])}," in text["read"]
         for name, count in body["stored_bytes"].items():
-            assert f"{name} {display.amount(count)}" in text["stored"]
+            assert f"{name} {amount(count)}" in text["stored"]
         for name, count in body["reused"].items():
             assert (f"{count} {name}" in text["reused"]) == bool(count)
         for name, seconds in body["step_seconds"].items():
