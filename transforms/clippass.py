@@ -23,16 +23,17 @@ from transforms.groups import Range, merged
 from transforms.joining import UnjoinableError, stands_alone
 from transforms.previews import STRIP, THUMBNAIL
 from transforms.probe import NO_PTS
-from transforms.soundtrack import CopiedSound, PacketClock, Soundtrack, warm_up
+from transforms.soundtrack import PacketClock, Sound, warm_up
 
 _SKIPPED: Final = 5.0
 """Seconds that no clip wants from which on a seek is worth while."""
-_EARLY: Final = 0.5
-"""Seconds before the next clip that a seek goes to, so that its sound is there whole."""
-_LOOKED: Final = 8
-"""Packets after which it is looked again whether a seek is worth while."""
+_EARLY: Final = 0.05
+"""Seconds before what is wanted that a seek goes to, besides what the sound's decoder needs."""
 _SEEKABLE: Final = ("mov",)
 """Formats whose times are exact, so that sound is on the same clock after a seek."""
+_FAILURES: Final = (UnjoinableError, av.error.FFmpegError, ElementError, ValueError, RuntimeError)
+"""What goes wrong in one clip."""
+_NEVER: Final = 1 << 62
 
 
 class OverBudgetError(Exception):
@@ -105,13 +106,15 @@ class Pass:
         self.again: dict[Span, str] = {}
         self.left = list(cutters)
         self._container, self._source, self._careful, self._budget = container, source, careful, budget
-        self._begin: dict[int, list[Cutter]] = defaultdict(list)
-        self._copying: list[Cutter] = []
-        self._ripe = False
+        self._begin: dict[int, list[tuple[int, Cutter]]] = defaultdict(list)
+        """By the number of the first packet that is copied: of the one after the last, and where to."""
+        self._copying: list[tuple[int, Cutter]] = []
+        self._ended: list[Cutter] = []
+        """Clips whose pictures or sound have come to their end since it was looked what to close and where to seek."""
         watches = []
         for cutter in cutters:
             if cutter.copies is not None:
-                self._begin[cutter.copies.first].append(cutter)
+                self._begin[cutter.copies.first].append((cutter.copies.end, cutter))
             watches += [(watch, cutter) for watch in cutter.watches]
         watches.sort(key=lambda pair: pair[0].start)
         self._waiting = watches[::-1]
@@ -119,7 +122,7 @@ class Pass:
         self._runs = merged([w for w, _ in watches if w.end > w.first])
         needed = self._runs + [c.copies for c in cutters if c.copies is not None]
         self._needed = merged(needed)
-        self._sound = _Sound(source, cutters, self._try)
+        self._sound = _Sounds(source, cutters, self._fail, self._end)
 
     def read(self) -> None:
         """Read, and write all clips.
@@ -133,7 +136,7 @@ class Pass:
             self._read_whole()
         else:
             self._read_runs()
-        self._sound.end()
+        self._sound.over()
         for cutter in list(self.left):
             self._close(cutter)
 
@@ -170,9 +173,10 @@ class Pass:
                     context.flush_buffers()
                     self._end_watches(run[1])
                     run = None
-            self._budget.check(self._under_way)
-        for cutter in self._copying:
-            self._try(cutter, cutter.copied)
+            if self._budget.most is not None:
+                self._budget.check(sum(file.written for file in self._source.files))
+        for _, cutter in self._copying:
+            self._end(cutter, cutter.copied)
         self._copying = []
         if run is not None:
             self._decode(None)
@@ -183,34 +187,32 @@ class Pass:
         index, source = self._source.groups.index, self._source
         streams = [source.video] if source.audio is None else [source.video, source.audio]
         seekable = not self._careful and any(kind in self._container.format.name for kind in _SEEKABLE)
-        number, sought = -1, False
+        number, sought, checked = -1, False, self._careful < 2
         video, known = source.video.index, index.pts.tolist()
         for packet in media.packets(self._container, streams):
-            if packet.stream_index != video:
-                if packet.size:
-                    self._sound.packet(packet)
-                    if self._ripe:
-                        self._settle()
-                continue
-            if packet.size == 0 and packet.pts is None and packet.dts is None:
-                continue
-            if sought:
-                if not packet.is_keyframe:
+            if packet.stream_index == video:
+                pts = packet.pts
+                if pts is None and packet.size == 0 and packet.dts is None:
                     continue
-                number, sought = self._found(packet, number), False
-            else:
-                number += 1
-            if self._careful < 2 and (
-                number >= len(known) or (NO_PTS if packet.pts is None else packet.pts) != known[number]
-            ):
-                raise LostError(2)
-            yield number, packet
-            if self._ripe:
-                self._settle()
+                if sought:
+                    if not packet.is_keyframe:
+                        continue
+                    number, sought = self._found(packet, number), False
+                else:
+                    number += 1
+                if checked and (number >= len(known) or (NO_PTS if pts is None else pts) != known[number]):
+                    raise LostError(2)
+                yield number, packet
+            elif packet.size:
+                self._sound.packet(packet)
+            if number and not self._ended:
+                continue
+            self._settle()
             if not self.left:
                 return
-            if seekable and not number % _LOOKED and (target := self._far(number)) is not None:
-                self._container.seek(target, stream=source.video)
+            if seekable and not sought and (target := self._far(number)) is not None:
+                # To any picture, as the sound goes where the pictures do, and the wanted keyframe comes soon.
+                self._container.seek(target, any_frame=True, stream=source.video)
                 self._sound.lost()
                 sought = True
 
@@ -231,18 +233,20 @@ class Pass:
         if not self._needed or self._needed[0][0] <= number + 1 or self._sound.busy:
             return None
         index, base = self._source.groups.index, self._source.time_base
-        here, there = int(index.pts[number]), int(index.pts[self._needed[0][0]])
-        start = there - round(_EARLY / base)
+        here, there = int(index.pts[number]), int(index.dts[self._needed[0][0]])
+        start = there - round((self._sound.lead + _EARLY) / base)
         return start if NO_PTS not in (here, there) and (start - here) * base > _SKIPPED else None
 
     def _copy(self, number: int, packet: Any) -> None:
-        for cutter in list(self._copying):
-            assert cutter.copies is not None
-            if number < cutter.copies.end:
-                self._try(cutter, cutter.packet, number, packet)
-            if number + 1 >= cutter.copies.end:
-                self._copying.remove(cutter)
-                self._try(cutter, cutter.copied)
+        for pair in list(self._copying):
+            end, cutter = pair
+            try:
+                cutter.packet(number, packet)
+            except _FAILURES as error:
+                self._fail(cutter, error)
+            if cutter.over or number + 1 >= end:
+                self._copying.remove(pair)
+                self._end(cutter, cutter.copied)
 
     def _decode(self, packet: Any | None) -> None:
         try:
@@ -262,40 +266,49 @@ class Pass:
                 self._try(cutter, cutter.frame, frame, pts)
             else:
                 self._watching.remove(pair)
-                self._try(cutter, cutter.watched)
+                self._end(cutter, cutter.watched)
 
     def _end_watches(self, end: int | None) -> None:
         """No more pictures come of packets before a number (None: of any)."""
         pairs = self._watching + (self._waiting if end is None else [p for p in self._waiting if p[0].end <= end])
         over = [pair for pair in pairs if end is None or pair[0].end <= end]
         for pair in over:
-            self._try(pair[1], pair[1].watched)
+            self._end(pair[1], pair[1].watched)
         self._watching = [pair for pair in self._watching if pair not in over]
         self._waiting = [pair for pair in self._waiting if pair not in over]
 
     def _try(self, cutter: Cutter, call: Callable[..., None], *arguments: Any) -> None:
-        """Let one clip go on; what goes wrong is its own affair, unless it is the disk."""
+        """Let one clip go on."""
         if cutter.over:
             return
         try:
             call(*arguments)
-            self._ripe |= cutter.video_done and cutter.sound_done
-        except UnjoinableError as error:
-            cutter.abandon()
-            self.left.remove(cutter)
+        except _FAILURES as error:
+            self._fail(cutter, error)
+
+    def _fail(self, cutter: Cutter, error: Exception) -> None:
+        """What goes wrong in a clip is its own affair, unless it is the disk."""
+        if (broken := as_os_error(error, self._source.folder)) is not None:
+            raise broken from error
+        cutter.abandon()
+        self.left.remove(cutter)
+        self._ended.append(cutter)
+        if isinstance(error, UnjoinableError):
             self.again[cutter.span] = str(error)
-        except (av.error.FFmpegError, ElementError, ValueError, RuntimeError) as error:
-            if (broken := as_os_error(error, self._source.folder)) is not None:
-                raise broken from error
+        else:
             failure = media.as_failure(error, "writing the clip")
-            cutter.abandon()
-            self.left.remove(cutter)
             self._failed(cutter, failure.error_class, failure.message)
+
+    def _end(self, cutter: Cutter, call: Callable[[], None]) -> None:
+        """Tell a clip that it gets no more of something."""
+        self._try(cutter, call)
+        self._ended.append(cutter)
 
     def _settle(self) -> None:
         """Close what has all its pictures and its sound."""
-        self._ripe = False
-        for cutter in [c for c in self.left if c.video_done and c.sound_done]:
+        whole = {c for c in self._ended if c.video_done and c.sound_done and not c.over}
+        self._ended = []
+        for cutter in sorted(whole, key=self.left.index):
             self._close(cutter)
 
     def _close(self, cutter: Cutter) -> None:
@@ -318,10 +331,6 @@ class Pass:
         self.left.remove(cutter)
         self._made(cutter, size)
 
-    @property
-    def _under_way(self) -> int:
-        return sum(c.file.written for c in self.left if c.file is not None) if self._budget.most is not None else 0
-
 
 class _Tee:
     """A container of which only the video's packets are seen."""
@@ -333,18 +342,32 @@ class _Tee:
         return (packet for _, packet in self._packets)
 
 
-class _Sound:
+class _Sounds:
     """Gives the sound of a source to the clips that want it."""
 
-    def __init__(self, source: Source, cutters: Sequence[Cutter], attempt: Callable[..., None]) -> None:
-        self._source, self._try = source, attempt
-        self._waiting = sorted((c for c in cutters if c.sound is not None), key=lambda c: c.shown[0], reverse=True)
-        self._active: list[Cutter] = []
+    def __init__(
+        self,
+        source: Source,
+        cutters: Sequence[Cutter],
+        fail: Callable[[Cutter, Exception], None],
+        end: Callable[[Cutter, Callable[[], None]], None],
+    ) -> None:
+        self._fail, self._end = fail, end
+        found = [(c, c.sound) for c in cutters if c.sound is not None]
+        self._waiting = sorted(found, key=lambda pair: pair[0].shown[0], reverse=True)
+        self._active: list[tuple[Cutter, Sound]] = []
+        self.lead = 0.0
+        """Seconds before a clip from which on it wants sound."""
         if self._waiting:
             assert source.audio is not None
             context = source.audio.codec_context
-            self._packets = PacketClock(context, source.audio.time_base)
-            self._lead = round(warm_up(context.codec.canonical_name) * context.sample_rate)
+            self._clock = PacketClock(context, source.audio.time_base)
+            self.lead = warm_up(context.codec.canonical_name)
+        self._await()
+
+    def _await(self) -> None:
+        """Note where the next clip wants sound, to be compared with every packet."""
+        self._begins = self._waiting[-1][1].begins if self._waiting else _NEVER
 
     @property
     def busy(self) -> bool:
@@ -355,36 +378,36 @@ class _Sound:
         """The next packet of the sound."""
         if not self._waiting and not self._active:
             return
-        placed = self._packets.place(packet)
+        placed = self._clock.place(packet)
         if placed is None:
             return
         first, length, claimed = placed
-        while self._waiting and self._waiting[-1].sound.first - self._lead < first + length:  # type: ignore[union-attr]
+        while self._begins < first + length:
             self._active.append(self._waiting.pop())
-        for cutter in list(self._active):
-            sound = cutter.sound
-            if isinstance(sound, CopiedSound) and first < sound.end:
-                self._try(cutter, sound.add, packet, first, length)
-            elif isinstance(sound, Soundtrack) and first < sound.end + self._lead:
-                self._try(cutter, sound.packet, packet, first, claimed)
-            else:
-                self._done(cutter)
+            self._await()
+        for pair in list(self._active):
+            cutter, sound = pair
+            try:
+                if cutter.over or not sound.packet(packet, first, length, claimed):
+                    self._done(pair)
+            except _FAILURES as error:
+                self._fail(cutter, error)
 
-    def _done(self, cutter: Cutter) -> None:
-        self._active.remove(cutter)
-        assert cutter.sound is not None
+    def _done(self, pair: tuple[Cutter, Sound]) -> None:
+        self._active.remove(pair)
+        cutter, sound = pair
         cutter.sound_done = True
-        self._try(cutter, cutter.sound.ended)
+        self._end(cutter, sound.ended)
 
     def lost(self) -> None:
         """What comes next is somewhere else."""
         if self._waiting or self._active:
-            self._packets.forget()
+            self._clock.forget()
 
-    def end(self) -> None:
+    def over(self) -> None:
         """The file has ended."""
-        for cutter in list(self._active):
-            self._done(cutter)
-        for cutter in self._waiting:
+        for pair in list(self._active):
+            self._done(pair)
+        for cutter, _ in self._waiting:
             cutter.sound_done = True
         self._waiting = []

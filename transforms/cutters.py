@@ -56,6 +56,8 @@ class Source:
     rate: float | None
     settings: ClipSettings
     folder: Path
+    files: set[ClipFile] = field(default_factory=set)
+    """Those that are being written."""
     _keys: Any = field(default=None, repr=False)
 
     @property
@@ -117,13 +119,9 @@ class Cutter:
         self.width = self.height = 0
         self.previews = Previews(*shown, source.settings)
         self.sound: Soundtrack | CopiedSound | None = None
-        if source.audio is not None and source.settings.clip_audio != "none":
-            times = tuple(pts * source.time_base for pts in shown)
-            rate = source.audio.codec_context.sample_rate
-            if self.mode != "transcode" and source.copies_sound:
-                self.sound = CopiedSound(rate, *times)
-            elif rate:
-                self.sound = Soundtrack(source.audio, *times)
+        if source.audio is not None and source.audio.codec_context.sample_rate:
+            kind = CopiedSound if self.mode != "transcode" and source.copies_sound else Soundtrack
+            self.sound = kind(source.audio, *(pts * source.time_base for pts in shown))
         self.sound_done = self.sound is None
 
     def frame(self, frame: Any, pts: int) -> None:
@@ -140,13 +138,13 @@ class Cutter:
 
     def _open(self) -> ClipFile:
         self.file = ClipFile(self.source.folder / (self.span.clip_id + ENDING))
+        self.source.files.add(self.file)
         return self.file
 
     def _open_sound(self) -> None:
         assert self.file is not None
         if self.sound is not None:
             self.sound.open(self.file, self.source.audio, self.source.settings)
-            self.sound.begin()
 
     def finish(self) -> int:
         """Close the file; returns its bytes, with its previews'.
@@ -163,12 +161,14 @@ class Cutter:
         if self.sound is not None:
             self.sound.finish()
         self.over = True
+        self.source.files.remove(self.file)
         return self.file.close() + self.previews.write(self.source.folder / self.span.clip_id)
 
     def abandon(self) -> None:
         """Leave nothing of it."""
         self.video_done = self.sound_done = self.over = True
         if self.file is not None:
+            self.source.files.discard(self.file)
             self.file.abandon()
 
     @property
@@ -252,30 +252,30 @@ class Copier(Cutter):
         self.copies = packets
         self.video_done = False
         pts = source.groups.index.pts[packets.first : packets.end]
-        self._times = [dts - packets.start for dts in decode_times(pts, source.groups.depth(packets))]
+        self._times = iter(decode_times(pts - packets.start, source.groups.depth(packets)))
         self._base = source.time_base
         self._pictured = _key_times(source.groups, packets, self.previews.times)
         self.frames = int(((pts >= packets.start) & ~source.groups.index.discard[packets.first : packets.end]).sum())
         self._stream: Any = None
 
     def packet(self, number: int, packet: Any) -> None:
-        assert self.copies is not None
-        if packet.is_keyframe and packet.has_sidedata("new_extradata"):
+        key = packet.is_keyframe
+        if key and packet.has_sidedata("new_extradata"):
             raise UnjoinableError("parameter sets change on the way")
-        if self._stream is None:
+        if self.file is None:
             context = self.source.video.codec_context
             if not stands_alone(bytes(packet), context.codec.canonical_name, context.extradata):
                 raise UnjoinableError("its keyframe does not decode alone")
             self._stream = self._open().copied(self.source.video)
             self._open_sound()
+            assert self.file is not None
         if number in self._pictured:
             _picture(self, packet, self._pictured[number])
-        assert self.file is not None
         # A packet of its own on the same bytes: muxing changes it, and another clip may want this one.
         copy = av.Packet(packet)
         copy.stream, copy.time_base = self._stream, self._base
-        copy.pts, copy.dts = packet.pts - self.copies.start, self._times[number - self.copies.first]
-        copy.duration, copy.is_keyframe = packet.duration, packet.is_keyframe
+        copy.pts, copy.dts = packet.pts - self.shown[0], next(self._times)
+        copy.duration, copy.is_keyframe = packet.duration, key
         self.file.mux(copy)
 
     def copied(self) -> None:

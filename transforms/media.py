@@ -7,6 +7,7 @@ callback can deadlock; what went wrong is said by the failure's class and messag
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import stat
@@ -306,12 +307,5 @@ def packets(container: InputContainer, stream: Any) -> Iterator[Any]:
     A demuxer that fails half-way ends the stream there, as after a cut-off download: what was read counts. So the last,
     empty packet that flushes a decoder may be missing: flush it with `None`.
     """
-    demuxed = container.demux(stream)
-    while True:
-        try:
-            packet = next(demuxed, None)
-        except (av.error.FFmpegError, ValueError):
-            packet = None
-        if packet is None:
-            return
-        yield packet
+    with contextlib.suppress(av.error.FFmpegError, ValueError):
+        yield from container.demux(stream)

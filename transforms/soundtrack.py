@@ -39,6 +39,8 @@ _OPUS_STEP: Final = 120
 """Samples of Opus's shortest frame, 2.5 ms at 48 kHz; all are multiples of it."""
 
 
+_EVER: Final = 1 << 62
+
 COPIED: Final = frozenset({"aac", "mp3", "opus", "flac", "alac", "ac3", "eac3"})
 """Codecs whose packets are copied: those that players take from MP4, and that begin anywhere."""
 
@@ -87,12 +89,13 @@ class SoundClock:
         return np.concatenate([np.empty((0, count), np.float32), *parts], dtype=np.float32)
 
 
-class Soundtrack:
-    """The sound of one clip, encoded.
+class Sound:
+    """The sound of one clip.
 
     Attributes:
         first: Number of its first sample on the source's clock.
         end: Of the one after its last.
+        begins: Of the sample from which on it wants packets, for the decoder to warm up.
         heard: Samples that the source had for it.
         rate: Of the source.
     """
@@ -104,25 +107,56 @@ class Soundtrack:
             start: Of the clip on the source's clock, in seconds.
             end: Of the clip.
         """
-        self.rate = rate = source.codec_context.sample_rate
-        self.first, self.end = round(start * rate), max(round(end * rate), round(start * rate) + 1)
+        self.rate: int = source.codec_context.sample_rate
+        self.first, self.end = round(start * self.rate), round(end * self.rate)
+        self.begins = self.first - round(warm_up(source.codec_context.codec.canonical_name) * self.rate)
         self.heard = 0
+
+    def packet(self, packet: Any, first: int, length: int, claimed: int) -> bool:
+        """Take a packet, of samples [first, first + length), whose own time says `claimed`; False: no more of them."""
+        raise NotImplementedError
+
+    def ended(self) -> None:
+        """No more packets come."""
+
+    def open(self, file: ClipFile, source: Any, settings: ClipSettings) -> None:
+        """Write into a file from here on.
+
+        Args:
+            file: Its file, which has a stream of pictures and gets no other.
+            source: The stream that packets come from.
+            settings: Codec and bit rate.
+        """
+
+    def finish(self) -> None:
+        """The file is going to be closed."""
+
+
+class Soundtrack(Sound):
+    """The sound of one clip, encoded."""
+
+    def __init__(self, source: Any, start: Fraction, end: Fraction) -> None:
+        super().__init__(source, start, end)
+        self.end = max(self.end, self.first + 1)
         self._at = self.first
         self._base = source.time_base
         # Of its own, so that a clip does not depend on what else is cut: AAC's noise is drawn from a decoder's memory.
         self._decoder: Any = av.CodecContext.create(source.codec_context.codec.name, "r")
         self._template = source.codec_context
-        self._clock = SoundClock(rate)
+        self._clock = SoundClock(self.rate)
         self._ready: list[Samples] = []
         self._stream: Any = None
         self._mux: Callable[[Any], None] | None = None
 
-    def packet(self, packet: Any, first: int, claimed: int) -> None:
-        """Take a packet, of samples from `first` on, whose own time says `claimed`."""
+    def packet(self, packet: Any, first: int, length: int, claimed: int) -> bool:
+        # Decoders give the last samples late.
+        if first >= self.end + self.first - self.begins:
+            return False
         if not self._decoder.is_open:
             _as(self._decoder, self._template)
             self._clock.correction = first - claimed
         self._decode(packet)
+        return True
 
     def _decode(self, packet: Any | None) -> None:
         if packet is None and not self._decoder.is_open:
@@ -137,7 +171,6 @@ class Soundtrack:
                 self._add(*placed)
 
     def ended(self) -> None:
-        """No more packets come."""
         self._decode(None)
 
     def _add(self, start: int, data: Samples) -> None:
@@ -157,13 +190,6 @@ class Soundtrack:
             self._at += count
 
     def open(self, file: ClipFile, source: Any, settings: ClipSettings) -> None:
-        """Encode into a file from here on.
-
-        Args:
-            file: Its file.
-            source: The stream that is decoded.
-            settings: Codec and bit rate.
-        """
         encoder = _ENCODERS[codec_of(settings)]
         layout = source.codec_context.layout
         name = _SAME.get(layout.name, layout.name)
@@ -176,9 +202,6 @@ class Soundtrack:
         self._layout, self._channels = name, layout.nb_channels
         self._mux = file.mux
         self._sent = 0
-
-    def begin(self) -> None:
-        """The file has all its streams: encode what came before."""
         self._encode()
 
     def _encode(self) -> None:
@@ -195,7 +218,6 @@ class Soundtrack:
         self._ready = []
 
     def finish(self) -> None:
-        """Nothing more comes: silence to the end, and the encoder's last packets."""
         assert self._mux is not None
         self._silence(self.end, self._channels)
         self._encode()
@@ -213,7 +235,7 @@ def _as(decoder: Any, template: Any) -> None:
     decoder.open()
 
 
-class CopiedSound:
+class CopiedSound(Sound):
     """The sound of one clip as packets of the source.
 
     Packets from a little before the start are there too, for the decoder to warm up; times below zero make the edit
@@ -221,53 +243,40 @@ class CopiedSound:
     samples: those of many containers are rounded, and players would take the rounding for gaps.
     """
 
-    def __init__(self, rate: int, start: Fraction, end: Fraction) -> None:
-        self.first, self.end = round(start * rate), round(end * rate)
-        self.heard = 0
-        """Samples that the source had for it."""
-        self.rate = rate
-        self._next: int | None = None
-        self._unit = Fraction(1, rate)
-        self._ready: list[tuple[Any, int, int]] = []
+    def __init__(self, source: Any, start: Fraction, end: Fraction) -> None:
+        super().__init__(source, start, end)
+        self._next = -_EVER
+        self._ready: list[Any] = []
         self._stream: Any = None
-        self._file: ClipFile | None = None
+        self._mux: Callable[[Any], None] | None = None
 
-    def add(self, packet: Any, first: int, length: int) -> None:
-        """Take a packet, of samples [first, first + length)."""
-        first = first if self._next is None else max(first, self._next)
+    def packet(self, packet: Any, first: int, length: int, claimed: int) -> bool:
+        first = max(first, self._next)
         self._next = first + length
+        if first >= self.end:
+            return False
         length = min(length, self.end - first)
-        if length <= 0:
-            return
-        self.heard += max(0, first + length - max(first, self.first))
-        self._ready.append((av.Packet(packet), first - self.first, length))
-        self._flush()
+        pts = first - self.first
+        self.heard += length if pts >= 0 else max(0, pts + length)
+        if length:
+            # Of bytes, as PyAV takes longer to refuse a packet and then take it. Its time base is that of its stream.
+            copy = av.Packet(bytes(packet))
+            copy.pts = copy.dts = pts
+            copy.duration, copy.is_keyframe = length, True
+            if self._mux is None:
+                self._ready.append(copy)
+            else:
+                copy.stream = self._stream
+                self._mux(copy)
+        return True
 
     def open(self, file: ClipFile, source: Any, settings: ClipSettings) -> None:
-        """Write into a file from here on."""
-        self._stream, self._file = file.copied(source), file
-        self._stream.time_base = self._unit
-
-    def begin(self) -> None:
-        """The file has all its streams."""
-        self._flush()
-
-    def _flush(self) -> None:
-        if self._file is None:
-            return
-        for packet, pts, duration in self._ready:
-            packet.stream, packet.time_base = self._stream, self._unit
-            packet.pts = packet.dts = pts
-            packet.duration, packet.is_keyframe = duration, True
-            self._file.mux(packet)
+        self._stream, self._mux = file.copied(source), file.mux
+        self._stream.time_base = Fraction(1, self.rate)
+        for packet in self._ready:
+            packet.stream = self._stream
+            file.mux(packet)
         self._ready = []
-
-    def ended(self) -> None:
-        """No more packets come."""
-
-    def finish(self) -> None:
-        """Nothing more comes."""
-        self._flush()
 
 
 class PacketClock:
@@ -279,16 +288,17 @@ class PacketClock:
     def __init__(self, context: Any, time_base: Fraction) -> None:
         self._codec, self._rate = context.codec.canonical_name, context.sample_rate
         self._size = (context.frame_size or 0) if self._codec in ("aac", "mp3", "mp2", "ac3", "eac3") else 0
-        self._counted = bool(self._size) or self._codec == "opus"
         # Whole numbers, as exact fractions would cost more than copying does.
         step = time_base * self._rate
-        self._num, self._den = step.numerator, step.denominator
-        self._most_off = round(_TOLERANCE * self._rate)
+        self._num, self._den = 2 * step.numerator, 2 * step.denominator
+        self._half = step.denominator
+        # Lengths that are rounded themselves would add up: there each packet's own time is nearer.
+        self._most_off = round(_TOLERANCE * self._rate) if self._size or self._codec == "opus" else -1
         self._next: int | None = None
 
-    def _samples(self, ticks: int) -> int:
-        samples: int = (2 * ticks * self._num + self._den) // (2 * self._den)
-        return samples
+    def _length(self, ticks: int) -> int:
+        samples: int = (ticks * self._num + self._half) // self._den
+        return round(samples / _OPUS_STEP) * _OPUS_STEP if self._codec == "opus" else samples
 
     def forget(self) -> None:
         """What comes next is somewhere else."""
@@ -296,17 +306,14 @@ class PacketClock:
 
     def place(self, packet: Any) -> tuple[int, int, int] | None:
         """First sample's number, how many, and the number that the packet's own time gives; None without any time."""
-        length = self._size or self._samples(packet.duration or 0)
-        if self._codec == "opus":
-            length = round(length / _OPUS_STEP) * _OPUS_STEP
-        claimed = self._next if packet.pts is None else self._samples(packet.pts)
+        pts, first = packet.pts, self._next
+        claimed = first if pts is None else (pts * self._num + self._half) // self._den
         if claimed is None:
             return None
-        # Lengths that are rounded themselves would add up: there each packet's own time is nearer.
-        if self._next is None or not self._counted or abs(claimed - self._next) > self._most_off:
-            self._next = claimed
-        first = self._next
-        self._next += length
+        if first is None or abs(claimed - first) > self._most_off:
+            first = claimed
+        length = self._size or self._length(packet.duration or 0)
+        self._next = first + length
         return first, length, claimed
 
 
