@@ -20,31 +20,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from filters.rights.policy import REGIMES
 from filters.rights.records import COMPONENTS, MODES, REFUSALS, USES, WEAK_KINDS, WORLD, Entries, StatementRow, WorkRow
 from filters.rights.records import IDENTIFIER_KINDS as KINDS
 from filters.rights.records import TERRITORIES as KNOWN_TERRITORIES
 from filters.rights.standing import Standing
-from transforms.settings import setting
-
-REGIMES: Final = ("opt-out", "opt-in")
-"""Allowed unless refused; refused unless granted."""
 
 VERDICTS: Final = ("deny", "review", "unknown", "allow")
 """Every verdict, the strictest first."""
-
-KEEP_OUT: Final = ("keep-out", "let-in")
-
-
-@dataclass(frozen=True)
-class RightsSettings:
-    """Which regime holds for each use, and what happens to what was not decided."""
-
-    train: str = setting("opt-out", "Regime of training.", choices=REGIMES)
-    caption: str = setting("opt-out", "Regime of captioning by others' models.", choices=REGIMES)
-    generate: str = setting("opt-in", "Regime of generating.", choices=REGIMES)
-    display: str = setting("opt-out", "Regime of showing.", choices=REGIMES)
-    on_review: str = setting("keep-out", "What happens to a clip that waits for a person.", choices=KEEP_OUT)
-    on_unknown: str = setting("keep-out", "What happens to a clip of which too little is known.", choices=KEEP_OUT)
 
 
 class Match(NamedTuple):
@@ -57,6 +40,8 @@ class Match(NamedTuple):
         component: What was recognised; None is the identifier's default: pictures and sound.
         strength: `decisive` or `weak`; None is the default of the kind (`strength`).
         words: What was seen, for a person: the text and where it stands, the matched span.
+        above: Works that this one is part of and that were recognised in the same place: the decision on this one hears
+            what was said of them, unless the footage is excluded from it.
     """
 
     work_id: str
@@ -65,6 +50,7 @@ class Match(NamedTuple):
     component: str | None = None
     strength: str | None = None
     words: str = ""
+    above: tuple[str, ...] = ()
 
 
 class Gap(NamedTuple):
@@ -149,12 +135,6 @@ class Decision:
 def strength(kind: str, use: str) -> str:
     """How far a match of some kind can be trusted: names and ISCC are weak but for prompts (`generate`)."""
     return "weak" if kind in WEAK_KINDS and use != "generate" else "decisive"
-
-
-def kept_out(verdict: str, settings: RightsSettings) -> bool:
-    """Whether a verdict keeps footage out."""
-    chosen = {"allow": "let-in", "review": settings.on_review, "unknown": settings.on_unknown}
-    return chosen.get(verdict) != "let-in"
 
 
 def strictest(decisions: Iterable[Decision]) -> Decision:
@@ -261,7 +241,8 @@ class _Judge:
         if not line:
             return []
         if self._excluded(match, line):
-            return []
+            others = (match._replace(work_id=work, above=()) for work in match.above)
+            return [finding for other in others for finding in self.findings(other)]
         found: list[Finding] = []
         for territory in sorted(self.question.territories) or [WORLD]:
             for component in components:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from filters.rights.records import Entries, PartyRow, StatementRow, WorkRow
+import pyarrow as pa
+
+from filters.rights import registry
+from filters.rights.publishing import publish
+from filters.rights.records import Entries, PartyRow, StatementRow, WorkRow, says
+from filters.rights.registry import Registry
+from transforms import records
 
 
 def day(number: int) -> datetime:
@@ -46,3 +52,22 @@ def say(name: str, mode: str, party: str = "acme", work: str | None = "film", on
 def entries(*statements: StatementRow) -> Entries:
     """A registry with the parties and works above."""
     return Entries(PARTIES, WORKS, statements)
+
+
+EVERYBODY = [*PARTIES.values(), *WORKS.values()]
+
+
+def batches(*rows: Any) -> dict[str, list[pa.RecordBatch]]:
+    """Rows as publishing takes them."""
+    found: dict[str, list[pa.RecordBatch]] = {}
+    for row in rows:
+        plain = {**records.to_dict(row), "recorded_at": None}
+        plain["digest"] = says(type(row), plain)
+        found.setdefault(row.table, []).extend(records.to_table(type(row), [plain]).to_batches())
+    return found
+
+
+def put(held: Registry, *rows: Any, on: int = 1, **more: Any) -> registry.Version:
+    """Publish rows on a day."""
+    values = {"base": len(registry.numbers(held)), "author": "ann", "reason": "test", "now": day(on), **more}
+    return publish(held, batches(*rows), **values)

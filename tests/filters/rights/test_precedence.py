@@ -8,20 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.rights.precedence import (
-    REGIMES,
-    VERDICTS,
-    Gap,
-    Match,
-    Question,
-    RightsSettings,
-    decide,
-    kept_out,
-    strictest,
-)
+from filters.rights.policy import REGIMES
+from filters.rights.precedence import VERDICTS, Gap, Match, Question, decide, strictest
 from filters.rights.records import COMPONENTS, REFUSALS, USES
 from tests.filters.rights.said import WORKS, day, entries, say
-from transforms.settings import ConfigError, from_mapping
 
 FILM, PART, DUCK, MIA = (Match(name, "sha256") for name in ("film", "part", "duck", "mia"))
 NAMED = Match("film", "text", words="'the film' in a title")
@@ -349,12 +339,13 @@ def test_several_decisions_are_as_strict_as_the_strictest():
     assert strictest([]).verdict == "unknown"
 
 
-def test_what_is_not_allowed_is_kept_out_unless_configured():
-    assert [v for v in (*VERDICTS, "???") if not kept_out(v, RightsSettings())] == ["allow"]
-    loose = from_mapping(RightsSettings, {"on_review": "let-in", "on_unknown": "let-in"})
-    assert [v for v in (*VERDICTS, "???") if kept_out(v, loose)] == ["deny", "???"]
-    with pytest.raises(ConfigError, match="--train"):
-        from_mapping(RightsSettings, {"train": "maybe"})
+def test_what_is_excluded_from_a_part_is_still_heard_about_the_whole():
+    both = Match("part", "text", "i-1", above=("film",))
+    said = [no(), yes("part-yes", work="part"), say("not", "exclude", "team", "part", subject="sha256:0", target=None)]
+    asked = ask(subjects=frozenset({"sha256:0"}))
+    assert decide(ask(), [both], entries(*said)).verdict == "allow"
+    assert decide(asked, [both], entries(*said)).verdict == "review"
+    assert decide(asked, [both._replace(above=())], entries(*said)).verdict == "allow"
 
 
 DAYS = st.integers(1, 6)  # few, so that statements meet at one moment

@@ -7,16 +7,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
 from filters.rights import publishing, registry
 from filters.rights.precedence import Match, Question, decide
 from filters.rights.publishing import Outdated, publish, revert, roll_forward
-from filters.rights.records import BY_TABLE, EFFECTS, IDENTIFIER_KINDS, RECORDS, IdentifierRow, says
+from filters.rights.records import BY_TABLE, EFFECTS, IDENTIFIER_KINDS, RECORDS, IdentifierRow
 from filters.rights.registry import Registry, RegistryError
-from tests.filters.rights.said import PARTIES, WORKS, day, say
+from tests.filters.rights.said import EVERYBODY, PARTIES, WORKS, batches, day, put, say
 from tests.servers import s3_server
 from transforms import records, storage
 from transforms.settings import ConfigError
@@ -25,23 +24,6 @@ from transforms.settings import ConfigError
 @pytest.fixture
 def held(tmp_path: Path) -> Registry:
     return registry.create(str(tmp_path / "rights"))
-
-
-def batches(*rows: Any) -> dict[str, list[pa.RecordBatch]]:
-    found: dict[str, list[pa.RecordBatch]] = {}
-    for row in rows:
-        plain = {**records.to_dict(row), "recorded_at": None}
-        plain["digest"] = says(type(row), plain)
-        found.setdefault(row.table, []).extend(records.to_table(type(row), [plain]).to_batches())
-    return found
-
-
-EVERYBODY = [*PARTIES.values(), *WORKS.values()]
-
-
-def put(held: Registry, *rows: Any, on: int = 1, **more: Any) -> registry.Version:
-    values = {"base": len(registry.numbers(held)), "author": "ann", "reason": "test", "now": day(on), **more}
-    return publish(held, batches(*rows), **values)
 
 
 def verdict(held: Registry, as_of: Any = None, at: Any = None, number: int | None = None) -> str:
