@@ -124,6 +124,8 @@ def roll_forward(registry: Registry) -> None:
 def _base(registry: Registry, base: int, author: str, reason: str, approver: str) -> Version:
     if not author.strip() or not reason.strip():
         raise ConfigError("a version needs an author and a reason: give --author and --reason")
+    if registry.two_people and not approver.strip():
+        raise ConfigError("this registry needs two people: give --approver, who is not the author")
     if approver.strip().casefold() == author.strip().casefold():
         raise ConfigError(f"--approver {approver}: the author cannot approve; ask a second person")
     _check_base(registry, base)

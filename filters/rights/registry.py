@@ -6,7 +6,7 @@ before that file leaves the old version, and reverting is publishing an earlier 
 version file and check each part against its name, which is made of its content: what is damaged is told, never read as
 empty. The Delta tables are rolled forward from the versions afterwards, for whoever reads them with other tools.
 
-    registry.json      layout
+    registry.json      layout, and whether a version needs two people
     versions/N.json    a version, the truth
     tables/NAME/       Delta table: parties, works, identifiers, statements
     snapshots/N.json   Delta version of every table, for version N
@@ -98,9 +98,11 @@ class Registry:
 
     Attributes:
         root: Its URI.
+        two_people: A version needs somebody who approves it, beside its author.
     """
 
     root: str
+    two_people: bool = False
 
     def uri(self, *parts: str) -> str:
         """The URI of something below the folder."""
@@ -111,25 +113,33 @@ class Registry:
         return tables.Corpus(self.root, 1)
 
 
-def create(root: str) -> Registry:
+def create(root: str, two_people: bool = False) -> Registry:
     """Open a registry, making it where there is none.
 
+    Args:
+        root: Its URI.
+        two_people: A version of it needs an approver. Chosen once: nobody alone can take it back.
+
     Raises:
-        ConfigError: The folder cannot be written, or a newer program made it.
+        ConfigError: The folder cannot be written, a newer program made it, or it was made for one person.
     """
     registry = Registry(storage.normalise(root))
     try:
         if read_if_there(registry.uri("registry.json")) is None:
             if storage.names(registry.uri("versions")):
                 raise RegistryError(f"{storage.redact(registry.root)}: registry.json is gone; restore it")
-            storage.create_bytes(registry.uri("registry.json"), json.dumps({"format": FORMAT}).encode())
+            layout = {"format": FORMAT, "two_people": two_people}
+            storage.create_bytes(registry.uri("registry.json"), json.dumps(layout).encode())
         for record in RECORDS:
             tables.ensure_table(registry.tables(), record)
     except (ElementError, OSError) as error:
         raise ConfigError(
             f"registry {storage.redact(registry.root)}: cannot be written ({error}); check path, permissions and space"
         ) from error
-    return open_registry(root)
+    made = open_registry(root)
+    if two_people and not made.two_people:
+        raise ConfigError(f"{storage.redact(made.root)}: was made without a second person, which is chosen once")
+    return made
 
 
 def open_registry(root: str) -> Registry:
@@ -144,14 +154,17 @@ def open_registry(root: str) -> Registry:
         data = read_if_there(registry.uri("registry.json"))
         if data is None:
             raise RegistryError(f"{shown}: no registry of rights here (registry.json is missing); check the path")
-        made = json.loads(data)["format"]
+        layout = json.loads(data)
+        made, two_people = layout["format"], layout.get("two_people", False)
+        if type(made) is not int or type(two_people) is not bool:
+            raise ValueError("its content is not what was written")
     except (ElementError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, RegistryError):
             raise
         raise RegistryError(f"{shown}/registry.json: not readable ({error}); restore it") from error
     if made > FORMAT:
         raise RegistryError(f"{shown}: written by a newer version (format {made}, this one reads {FORMAT})")
-    return registry
+    return Registry(registry.root, two_people)
 
 
 def numbers(registry: Registry) -> list[int]:
