@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from transforms import records, rows, storage
@@ -86,6 +87,12 @@ def check_scopes(record: type[Any], table: pa.Table, scopes: dict[tuple[str, ...
     return ""
 
 
+def without_videos(table: pa.Table, videos: Iterable[str]) -> pa.Table:
+    """Rows of other videos."""
+    gone = pa.array(sorted(videos), pa.string())
+    return table.filter(pc.invert(pc.is_in(table.column("video_id"), gone))) if len(gone) else table
+
+
 def replace_scopes(record: type[Any], base: pa.Table, new: pa.Table, scopes: Iterable[tuple[str, ...]]) -> pa.Table:
     """Base rows outside the scopes, with the new rows, sorted by key."""
     gone = set(scopes)
@@ -113,6 +120,10 @@ def summarise(record: type[Any], table: pa.Table) -> dict[str, Any]:
     elif record is records.VideoRow:
         counts["seconds"] = sum(d or 0.0 for d in table.column("duration").to_pylist())
         counts["frames"] = sum(table.column("frames").to_pylist())
+    elif record is records.VerdictRow:
+        said = list(zip(*(table.column(c).to_pylist() for c in ("use", "verdict")), strict=True))
+        counts["sources"] = sum(use == "train" for use, _ in said)
+        counts["denied"] = said.count(("train", "deny"))
     elif record is records.FailureRow:
         # A video goes on without its sound, and its failure names it; a source that is sound alone has failed.
         steps = (
@@ -136,15 +147,21 @@ def write_part(table_uri: str, bucket: int, table: pa.Table) -> Part:
         return Part(path, local.stat().st_size, table.num_rows)
 
 
-def read_parts(record: type[Any], table_uri: str, parts: Sequence[Part]) -> pa.Table:
-    """The rows of some parts, with the record's schema: a column that an older part lacks is null."""
+def read_parts(
+    record: type[Any], table_uri: str, parts: Sequence[Part], names: Sequence[str] | None = None
+) -> pa.Table:
+    """The rows of some parts, with the record's schema or some of its columns: one that an older part lacks is null."""
     wanted = records.schema(record)
+    if names is not None:
+        wanted = pa.schema([wanted.field(name) for name in names], wanted.metadata)
     tables = [wanted.empty_table()]
     for part in parts:
-        data = storage.read_bytes(storage.join(table_uri, *part.path.split("/")))
-        found = pq.read_table(pa.BufferReader(data))
+        file = pq.ParquetFile(pa.BufferReader(storage.read_bytes(storage.join(table_uri, *part.path.split("/")))))
+        found = file.read([f.name for f in wanted if f.name in file.schema_arrow.names])
         columns = [
-            found.column(f.name).cast(f.type) if f.name in found.column_names else pa.nulls(found.num_rows, f.type)
+            found.column(f.name).cast(f.type)
+            if f.name in found.column_names
+            else pa.nulls(file.metadata.num_rows, f.type)
             for f in wanted
         ]
         tables.append(pa.table(columns, schema=wanted))
@@ -165,11 +182,13 @@ def merge(table: str, bucket: int, table_uri: str, base: Sequence[Part], batch: 
     record = records.BY_TABLE[table]
     new = new_table(record, batch)
     problem = check_scopes(record, new, batch.scopes)
-    summary = {**summarise(record, new), "expected": sum(batch.scopes.values())}
+    new = without_videos(new, batch.gone)
+    summary = {**summarise(record, new), "expected": sum(batch.scopes.values()), "gone": sorted(batch.gone)}
     if not record.scope:
         add = (write_part(table_uri, bucket, new),) if new.num_rows else ()
         return Merged(table, bucket, add, (), pending, summary, problem)
-    whole = replace_scopes(record, read_parts(record, table_uri, base), new, batch.scopes)
+    old = without_videos(read_parts(record, table_uri, base), batch.gone)
+    whole = replace_scopes(record, old, new, batch.scopes)
     add = (write_part(table_uri, bucket, whole),) if whole.num_rows else ()
     same = {p.path for p in add} & {p.path for p in base}
     return Merged(

@@ -18,6 +18,8 @@ import pyarrow as pa
 
 from transforms.column import column
 from transforms.review_records import MarkRow
+from transforms.rights_records import RetractionRow as RetractionRow
+from transforms.rights_records import VerdictRow as VerdictRow
 from transforms.run_records import FailureRow as FailureRow  # all records by one name
 from transforms.run_records import RunRow as RunRow
 
@@ -347,8 +349,18 @@ class CaptionRow:
     )
 
 
-Row = SourceRow | VideoRow | ClipRow | CaptionRow | MarkRow | FailureRow | RunRow
-RECORDS: tuple[type[Any], ...] = (SourceRow, VideoRow, ClipRow, CaptionRow, MarkRow, FailureRow, RunRow)
+Row = SourceRow | VideoRow | ClipRow | CaptionRow | VerdictRow | RetractionRow | MarkRow | FailureRow | RunRow
+RECORDS: tuple[type[Any], ...] = (
+    SourceRow,
+    VideoRow,
+    ClipRow,
+    CaptionRow,
+    VerdictRow,
+    RetractionRow,
+    MarkRow,
+    FailureRow,
+    RunRow,
+)
 BY_TABLE: dict[str, type[Any]] = {r.table: r for r in RECORDS}
 
 _ARROW: dict[Any, pa.DataType] = {

@@ -18,6 +18,8 @@ from transforms import records
 MAX_BYTES = 60_000
 """Largest encoded batch: below the 64 kB that any shuffled element may have."""
 
+_BUCKETED_BY = {"sources": "uri", "verdicts": "subject"}
+
 
 @dataclass
 class Batch:
@@ -26,10 +28,12 @@ class Batch:
     Attributes:
         rows: Mappings of column to value.
         scopes: For each scope that the rows replace, how many rows it has now; 0 deletes what was there.
+        gone: Videos of which no row stays, old or new.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     scopes: dict[tuple[str, ...], int] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
 
 
 def encode(batch: Batch) -> Iterator[bytes]:
@@ -38,16 +42,18 @@ def encode(batch: Batch) -> Iterator[bytes]:
     Raises:
         ValueError: A single row or scope is larger than that.
     """
-    raw = json.dumps({"r": batch.rows, "s": [[list(k), n] for k, n in batch.scopes.items()]}, separators=(",", ":"))
+    scopes, gone = [[list(k), n] for k, n in batch.scopes.items()], sorted(batch.gone)
+    raw = json.dumps({"r": batch.rows, "s": scopes, "g": gone}, separators=(",", ":"))
     packed = zlib.compress(raw.encode(), 6)
     if len(packed) <= MAX_BYTES:
         yield packed
         return
-    if len(batch.rows) + len(batch.scopes) <= 1:
+    if len(batch.rows) + len(scopes) + len(gone) <= 1:
         raise ValueError(f"one row of {len(packed)} bytes is over the {MAX_BYTES} that may travel: {raw[:200]}...")
-    scopes, half, cut = list(batch.scopes.items()), len(batch.rows) // 2, len(batch.scopes) // 2
-    yield from encode(Batch(batch.rows[:half], dict(scopes[:cut])))
-    yield from encode(Batch(batch.rows[half:], dict(scopes[cut:])))
+    half, cut, away = len(batch.rows) // 2, len(scopes) // 2, len(gone) // 2
+    items = list(batch.scopes.items())
+    yield from encode(Batch(batch.rows[:half], dict(items[:cut]), set(gone[:away])))
+    yield from encode(Batch(batch.rows[half:], dict(items[cut:]), set(gone[away:])))
 
 
 def decode(parts: Iterable[bytes]) -> Batch:
@@ -57,6 +63,7 @@ def decode(parts: Iterable[bytes]) -> Batch:
         value = json.loads(zlib.decompress(part))
         whole.rows.extend(value["r"])
         whole.scopes.update({tuple(k): n for k, n in value["s"]})
+        whole.gone.update(value.get("g", ()))  # an older run that still waits has none
     return whole
 
 
@@ -73,19 +80,26 @@ class Collector:
         self._batches: dict[tuple[str, int], Batch] = {}
 
     def add(
-        self, rows: Iterable[tuple[str, dict[str, Any]]], scopes: Iterable[tuple[str, str, tuple[str, ...], int]]
+        self,
+        rows: Iterable[tuple[str, dict[str, Any]]],
+        scopes: Iterable[tuple[str, str, tuple[str, ...], int]],
+        gone: Iterable[tuple[str, str]] = (),
     ) -> None:
         """Take rows and the scopes they replace.
 
         Args:
             rows: (table, row) pairs.
             scopes: (table, value that decides the bucket, scope, rows that the scope has).
+            gone: (table, video) pairs: of the video no row stays in the table.
         """
         for table, row in rows:
             self._batch(table, bucket_value(table, row)).rows.append(row)
             self._held += 1
         for table, value, scope, count in scopes:
             self._batch(table, value).scopes[scope] = count
+            self._held += 1
+        for table, video_id in gone:
+            self._batch(table, video_id).gone.add(video_id)
             self._held += 1
 
     def _batch(self, table: str, value: str | None) -> Batch:
@@ -106,10 +120,9 @@ class Collector:
 
 
 def bucket_value(table: str, row: dict[str, Any]) -> str | None:
-    """The value whose hash decides a row's bucket: the video, or the uri of a source; None for a table that is only
-    appended."""
-    record = records.BY_TABLE[table]
-    if not record.scope:
+    """The value whose hash decides a row's bucket: the video, or the uri of a source and its verdicts; None for a table
+    that is only appended."""
+    if not records.BY_TABLE[table].scope:
         return None
-    value: str = row["uri"] if table == "sources" else row["video_id"]
+    value: str = row[_BUCKETED_BY.get(table, "video_id")]
     return value

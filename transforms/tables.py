@@ -227,6 +227,21 @@ def _numbers(corpus: Corpus, folder: str) -> list[int]:
     return sorted(found)
 
 
+def replaced_parts(corpus: Corpus, name: str) -> list[str]:
+    """URIs of a table's parts that a commit replaced or removed: older snapshots need them, the latest does not.
+
+    Parts that no commit names belong to runs under way, and are not among them.
+    """
+    live = {part.path for parts in live_parts(delta(corpus, name)).values() for part in parts}
+    named = {
+        part["path"]
+        for number in commit_numbers(corpus)
+        for part in read_commit(corpus, number)["tables"].get(name, {}).get("remove", ())
+    }
+    uris = [storage.join(corpus.table_uri(name), *path.split("/")) for path in sorted(named - live)]
+    return [uri for uri in uris if storage.exists(uri)]
+
+
 def commit_uri(corpus: Corpus, number: int) -> str:
     """Where a commit lies."""
     return corpus.uri("commits", f"{number:06d}.json")

@@ -26,6 +26,34 @@ def training(corpus: tables.Corpus, number: int | None = None) -> pa.Table:
     return pa.table(columns)
 
 
+def trainable(corpus: tables.Corpus, number: int | None = None) -> pa.Table:
+    """What a trainer may use: rows of `training` whose every source was let in to train, by the registry's word.
+
+    What was never screened is not there. Added: `registry_version`, the oldest that let one of its sources in. A
+    caption is null where a source keeps its video from being captioned.
+    """
+    rows = training(corpus, number)
+    verdicts = tables.read(corpus, "verdicts", number, ["subject", "use", "kept_out", "registry_version"]).to_pylist()
+    said = {(one["subject"], one["use"]): one for one in verdicts}
+    versions: dict[str, int] = {}
+    out, silent = set(), set()
+    for source in tables.read(corpus, "sources", number, ["uri", "video_id"]).to_pylist():
+        uri, video = source["uri"], source["video_id"]
+        train, caption = said.get((uri, "train")), said.get((uri, "caption"))
+        if train is None or train["kept_out"]:
+            out.add(video)
+        else:
+            versions[video] = min(train["registry_version"], versions.get(video, train["registry_version"]))
+        if caption is None or caption["kept_out"]:
+            silent.add(video)
+    rows = rows.filter(pc.is_in(rows.column("video_id"), pa.array(sorted(set(versions) - out), pa.string())))
+    videos = rows.column("video_id").to_pylist()
+    captions = zip(videos, rows.column("caption").to_pylist(), strict=True)
+    allowed = pa.array([None if video in silent else text for video, text in captions], pa.string())
+    rows = rows.set_column(rows.column_names.index("caption"), "caption", allowed)
+    return rows.append_column("registry_version", pa.array([versions[video] for video in videos], pa.int64()))
+
+
 def _first(table: pa.Table, key: str, value: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, text in zip(table.column(key).to_pylist(), table.column(value).to_pylist(), strict=True):
@@ -33,10 +61,13 @@ def _first(table: pa.Table, key: str, value: str) -> dict[str, str]:
     return found
 
 
-VIEWS = {"training": training}
+VIEWS = {"training": training, "trainable": trainable}
 """Every view: a function of an output folder and a snapshot."""
 
-VIEW_DOCS = {"training": "kept clips with their source's uri and first short caption"}
+VIEW_DOCS = {
+    "training": "kept clips with their source's uri and first short caption",
+    "trainable": "of these what the rights registry lets in to train, with the version that did",
+}
 """What each view holds."""
 
 

@@ -46,6 +46,15 @@ def test_merging_is_replacing_by_scope(tmp_path_factory, steps):
         assert uris(folder, parts) == model
 
 
+def test_of_a_video_that_is_gone_no_row_stays_old_or_new(tmp_path):
+    first = merge.merge("sources", 0, str(tmp_path), (), batch(source("a", "v"), source("b", "w")), "")
+    found = batch(source("c", "v"), source("d", "w"))
+    found.gone.add("v")
+    second = merge.merge("sources", 0, str(tmp_path), first.add, found, "")
+    assert set(uris(tmp_path, second.add)) == {"b", "d"}
+    assert not second.problem
+
+
 def test_unchanged_rows_change_no_part(tmp_path):
     first = merge.merge("sources", 0, str(tmp_path), (), batch(source("a"), source("b")), "")
     again = merge.merge("sources", 0, str(tmp_path), first.add, batch(source("b"), source("a")), "")

@@ -1,0 +1,57 @@
+"""Rights records: what was decided about footage, and by which state of the registry."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+from transforms.column import column
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VerdictRow:
+    """Whether one source may be used in one way. A video may be used only if all its sources may."""
+
+    table: ClassVar[str] = "verdicts"
+    version: ClassVar[int] = 1
+    key: ClassVar[tuple[str, ...]] = ("subject", "use")
+    scope: ClassVar[tuple[str, ...]] = ("subject",)
+
+    subject: str = column("The uri of the source, without credentials.")
+    use: str = column("`train`, `caption`, `generate` or `display`.")
+    verdict: str = column("`deny`, `review`, `unknown` or `allow`.")
+    kept_out: bool = column(
+        "It may not be used so: denied, or not decided and the configuration keeps such footage out."
+    )
+    regime: str = column("`opt-out`: allowed unless refused; `opt-in`: refused unless granted.")
+    video_id: str | None = column("The video; null where its bytes were not read.", default=None)
+    entries: list[str] = column("Ids of the statements that decided, sorted.", default=None)
+    words: list[str] = column("The reasons that decided, for a person.", default=None)
+    matches: list[str] = column("What was recognised, as `kind identifier_id work_id: what was seen`.", default=None)
+    not_checked: list[str] = column("Checks that were not made, sorted.", default=None)
+    registry_version: int = column("Version of the registry that it was decided with.", span=">= 0")
+    registry_digest: str = column("SHA-256 of that version; empty of the empty registry.")
+    at: str = column("The moment for which it was decided, ISO 8601 in UTC: when the run was launched.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RetractionRow:
+    """Something that was let in and no longer is, found by screening again. Appended, never replaced."""
+
+    table: ClassVar[str] = "retractions"
+    version: ClassVar[int] = 1
+    key: ClassVar[tuple[str, ...]] = ("run_id", "kind", "id", "use")
+    scope: ClassVar[tuple[str, ...]] = ()
+
+    run_id: str = column("The run that found it.")
+    kind: str = column("`source`, `video`, `clip` or `caption`.")
+    id: str = column("Its uri, video_id or clip_id; of a caption `clip_id/captioner`.")
+    video_id: str = column("The video that it is or comes from.")
+    use: str = column("`train` or `caption`: what it may no longer be used for.")
+    was: str = column("The verdict before; `none` where it was never screened.")
+    verdict: str = column("The verdict now.")
+    entries: list[str] = column("Ids of the statements that decided, sorted.", default=None)
+    words: list[str] = column("The reasons that decided, for a person.", default=None)
+    registry_version: int = column("Version of the registry that it was decided with.", span=">= 0")
+    at: str = column("The moment for which it was decided, ISO 8601 in UTC.")
+    removed: bool = column("Its row, and what the store held of it, were removed by this run.")
