@@ -32,6 +32,9 @@ from transforms.store import key as store_key
 STEP: Final = "clip"
 """Name of the step in the store."""
 
+PHASE: Final = "clips"
+"""What a task is in while it cuts."""
+
 _LIBRARIES: Final = ("libavcodec", "libavformat")
 _LONGER: Final = 4
 """Encoding takes so many times as long as measuring may."""
@@ -65,6 +68,7 @@ def with_files(
     store: Store,
     tally: Tally,
     source: Callable[[], contextlib.AbstractContextManager[Opened]] | None,
+    uncut: tuple[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """Rows of clips with the files of those that are kept; a row whose file could not be made says why.
 
@@ -75,6 +79,7 @@ def with_files(
         store: Where files are and go.
         tally: Counts.
         source: Opens the source when a file is missing; without it only files that are there are named.
+        uncut: Why nothing is to be cut, as a failure class and a message; what is missing has failed by it.
     """
     if config.clips.clips == "none":
         return list(rows)
@@ -82,11 +87,13 @@ def with_files(
     keys = {row["clip_id"]: _key(row, config) for row in rows if row["kept"]}
     failed: dict[str, tuple[str, str]] = {}
     missing = _missing(keys, store)
-    if missing and source is not None:
+    if uncut is not None:
+        failed = dict.fromkeys(missing, uncut)
+    elif missing and source is not None:
         phase("wait", measuring.LONGEST_WAIT)
         with source() as opened, measuring.alone(video_id), tally.timed("clips"):
             missing = _missing(keys, store)  # another task may have had the same bytes
-            phase("clips", _LONGER * measuring.limit(config, video))
+            phase(PHASE, _LONGER * measuring.limit(config, video))
             wanted = [row for row in rows if row["clip_id"] in missing]
             failed = _cut(wanted, keys, video, config, store, tally, opened) if wanted else {}
     tally.counts["clip_files.reused"] += len(keys) - len(missing)

@@ -16,6 +16,7 @@ import yaml
 
 from captioning.captioner import CAPTIONERS
 from filters.quality import QualitySettings
+from filters.rights.policy import RightsSettings
 from transforms import settings
 from transforms.audio import AudioSettings
 from transforms.clips import BucketSettings
@@ -74,6 +75,7 @@ class Config:
     bucket: BucketSettings = BucketSettings()
     clips: ClipSettings = ClipSettings()
     captions: CaptionSettings = CaptionSettings()
+    rights: RightsSettings = RightsSettings()
     pool: PoolSettings = PoolSettings()
 
     def to_json(self) -> dict[str, dict[str, Any]]:
@@ -97,6 +99,7 @@ TITLES: dict[str, str] = {
     "bucket": "Shape buckets",
     "clips": "Clip files (of the clips that are kept)",
     "captions": "Captions",
+    "rights": "Rights (decided anew in every run)",
     "pool": "Child processes",
 }
 """What the help page calls each group."""

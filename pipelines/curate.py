@@ -10,14 +10,27 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from pipelines import engine, options, steps
+from pipelines import engine, options, pinning, steps
 from transforms import cutting, sources
 from transforms.settings import ConfigError
 
-GROUPS = ("run", "listing", "storage", "measure", "audio", "cut", "quality", "bucket", "clips", "captions", "pool")
+GROUPS = (
+    "run",
+    "listing",
+    "storage",
+    "measure",
+    "audio",
+    "cut",
+    "quality",
+    "bucket",
+    "clips",
+    "captions",
+    "rights",
+    "pool",
+)
 """Groups of settings the job takes."""
 
-INGEST_GROUPS = ("run", "listing", "storage", "measure", "audio", "pool")
+INGEST_GROUPS = ("run", "listing", "storage", "measure", "audio", "rights", "pool")
 """Groups of settings `ingest` takes."""
 
 DESCRIPTION = """\
@@ -74,6 +87,7 @@ def run(argv: Sequence[str], job: str = "curate") -> int:
         raise ConfigError("no INPUT given: name a file, a folder, a glob or a list")
     cutting.check_settings(settled.clips)
     if not options.is_dry(beam_args):
+        settled = pinning.pinned(settled, words.output)
         sources.check_inputs(words.inputs, settled.listing, settled.storage)
     return engine.run_job(
         job,

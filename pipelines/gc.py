@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from pipelines import clipping, options
+from pipelines import clipping, options, screening
 from pipelines.columns import columns, say
 from transforms import records, storage, tables
 from transforms.amounts import amount
@@ -127,6 +127,8 @@ def _store_waste(corpus: tables.Corpus, before: datetime) -> Iterator[Waste]:
         elif step in keys:
             # A marker without a folder says that there was nothing to measure or hear: it stays with its video.
             referred = key in keys[step] or owner in silent[step]
+        elif step == screening.MARK:
+            referred = True  # What was refused stays refused, also where nothing is left of it.
         else:
             # A segment is of use to the run that measures it, or to the next that goes on: not for long.
             referred = (owner in known or owner == "failed") and step not in ("segments", "segment")

@@ -18,6 +18,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "curate": ("pipelines.curate", "footage to scenes, clips, captions and manifests (the main job)"),
     "ingest": ("pipelines.ingest", "read and measure footage, without cutting it"),
     "scenes": ("pipelines.scenes", "cut and filter again from the store; no source is opened"),
+    "screen": ("pipelines.screen", "a changed registry against everything made: what to withdraw"),
+    "rights": ("pipelines.rights", "the rights team's registry: lists, versions, reasons"),
     "show": ("pipelines.show", "tables, rows, versions, and a few rows"),
     "report": ("pipelines.report_page", "a run as one page: balance, plots, pictures, timelines"),
     "browse": ("pipelines.browse", "the tables, clips and cuts as pages on this machine"),

@@ -91,7 +91,10 @@ def balance(tally: Mapping[str, int], summaries: Mapping[str, Sequence[Mapping[s
             )
         )
     if "sources.in" in tally:
-        steps.append(Step("sources", tally["sources.in"], rows.get("sources", 0), {}, 0, by_step.get("sources", {})))
+        denied = _sum(summaries.get("verdicts", ()), "denied")
+        dropped = {"denied": denied} if denied else {}
+        kept = rows.get("sources", 0)
+        steps.append(Step("sources", tally["sources.in"], kept, dropped, denied, by_step.get("sources", {})))
         same = rows.get("sources", 0) - rows.get("videos", 0)
         steps.append(
             Step(
@@ -103,6 +106,11 @@ def balance(tally: Mapping[str, int], summaries: Mapping[str, Sequence[Mapping[s
                 {},
             )
         )
+    elif "screened.in" in tally:
+        denied = _sum(summaries.get("verdicts", ()), "denied")
+        dropped = {"denied": denied} if denied else {}
+        decided = _sum(summaries.get("verdicts", ()), "sources")
+        steps.append(Step("screened", tally["screened.in"], decided - denied, dropped, denied, {}))
     elif "videos.in" in tally:
         steps.append(
             Step("videos", tally.get("videos.in", 0), tally.get("videos.out", 0), {}, 0, by_step.get("sources", {}))

@@ -16,15 +16,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import apache_beam as beam
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from apache_beam.pvalue import PCollection
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from pipelines import clipping, measuring
+from pipelines import clipping, measuring, screening
 from pipelines.config import Config
 from pipelines.writing import RunPlan
-from transforms import progress, sources, storage
+from transforms import progress, sources, storage, tables
 from transforms.failures import CLASSES, ElementError
 from transforms.pool import Pool, shared_pool
 from transforms.records import FailureRow, to_dict
@@ -70,7 +71,7 @@ def failure(run_id: str, step: str, subject: str, error: ElementError, video_id:
     )
 
 
-class _Gathering(beam.DoFn):
+class Gathering(beam.DoFn):
     """A DoFn that gathers rows, counts and what comes next over a bundle, and sends them in bounded batches."""
 
     def __init__(self, plan: RunPlan) -> None:
@@ -95,7 +96,7 @@ class _Gathering(beam.DoFn):
             yield beam.pvalue.TaggedOutput(one.tag, WindowedValue(one.value, 0, (GlobalWindow(),)))
 
 
-class ListSources(_Gathering):
+class ListSources(Gathering):
     """Inputs to ((shard of uris), source); rows of lists that name no source become failures."""
 
     def __init__(self, plan: RunPlan, config: Config) -> None:
@@ -115,7 +116,7 @@ class ListSources(_Gathering):
                 yield from self._sendable(everything=False)
 
 
-class LookUp(_Gathering):
+class LookUp(Gathering):
     """A shard of listed sources to `Known` ones: repeated uris once, each joined with one listing of the store's
     shard."""
 
@@ -139,6 +140,7 @@ class LookUp(_Gathering):
         self._counts["sources.in"] += len(distinct)
         self._sender.send({"sources_total": len(distinct)})
         videos, refused = self._store.listing("source", shard), self._store.listing("refused", shard)
+        distinct = {uri: ref for uri, ref in distinct.items() if not self._denied(uri, ref, videos)}
         again = self._config.run.retry_failed or self._config.run.verify
         with concurrent.futures.ThreadPoolExecutor(_LOOKUP_THREADS) as threads:
             for ref, known in zip(distinct.values(), threads.map(self._fresh, distinct.values()), strict=True):
@@ -154,6 +156,33 @@ class LookUp(_Gathering):
                     yield Known(dataclasses.asdict(known), video_id)
         yield from self._sendable(everything=False)
 
+    def _denied(self, uri: str, ref: Mapping[str, Any], videos: Mapping[str, str]) -> bool:
+        """Whether a source is denied by what it is called; nothing is asked of where it lies then."""
+        screen = screening.screen(self._config)
+        if screen is None:
+            return False
+        source = sources.SourceRef(**ref)
+        video_id = videos.get(measuring.source_key(source) or "")
+        rows = [to_dict(row) for row in screen.rows(screening.subject(source, video_id))]
+        denied = screening.is_denied(rows)
+        if denied and video_id is None and (video_id := self._recorded(uri)):
+            rows = [{**row, "video_id": video_id} for row in rows]
+        if video_id:
+            # Before any source is read, so that equal bytes meet the same refusals in whatever order they come.
+            screening.mark(self._store, video_id, rows)
+        if denied:
+            made = screening.refused(rows)
+            self._rows.add(made["rows"], made["scopes"], made["gone"])
+            self._sender.send({"sources_done": 1})
+        return denied
+
+    def _recorded(self, uri: str) -> str | None:
+        """The video that a source was when an earlier run committed it."""
+        if not self._plan.base:
+            return None
+        found = tables.read(self._plan.corpus, "sources", self._plan.base, ["video_id"], ds.field("uri") == uri)
+        return found.column("video_id")[0].as_py() if found.num_rows else None
+
     def _fresh(self, ref: Mapping[str, Any]) -> sources.SourceRef | ElementError:
         listed = sources.SourceRef(**ref)
         try:
@@ -167,7 +196,7 @@ class LookUp(_Gathering):
         self._sender.send({"sources_failed": 1})
 
 
-class InChildren(_Gathering):
+class InChildren(Gathering):
     """Elements to rows, each by one task in the pool of child processes.
 
     Tasks are submitted as elements come and collected as they end, at the latest when the bundle does, so that a runner
@@ -214,8 +243,8 @@ class InChildren(_Gathering):
         yield from self._sendable(everything=False)
 
     def finish_bundle(self) -> Iterator[Any]:
-        for future in concurrent.futures.as_completed(list(self._running)):
-            self._collect(future)
+        while self._running:
+            self._collect(next(concurrent.futures.as_completed(list(self._running))))
         yield from super().finish_bundle()
 
     def _collect(self, future: concurrent.futures.Future[Any]) -> None:
@@ -229,10 +258,17 @@ class InChildren(_Gathering):
             if self._after is not None:
                 self._counts["segments.failed"] += 1  # What comes after misses it, and says so.
                 return
-            self._rows.add([("failures", failure(run_id, getattr(error, "phase", "") or "read", subject, error))], [])
+            phase = getattr(error, "phase", "") or "read"
+            if phase == clipping.PHASE:
+                # What was measured is in the store: only the clips' files are missed.
+                function, arguments, _ = self._task(element)
+                again = {**arguments, "uncut": (error.error_class, error.message)}
+                self._running[self._pool.submit(function, again, subject)] = subject, element
+                return
+            self._rows.add([("failures", failure(run_id, phase, subject, error))], [])
             self._sender.send({"sources_failed": 1})
             return
-        self._rows.add(made["rows"], made["scopes"])
+        self._rows.add(made["rows"], made["scopes"], made.get("gone", ()))
         self._counts.update(made["tally"])
         self._next += made.get("segments", ())
         if not made["scopes"]:
@@ -347,7 +383,7 @@ def recut_videos(
     return {name: (done[name], cut[name]) | f"All_{name}" >> beam.Flatten() for name in (ROWS, TALLY)}
 
 
-class _ReadVideos(_Gathering):
+class _ReadVideos(Gathering):
     def process(self, element: str) -> Iterator[Any]:
         for row in pq.read_table(io.BytesIO(storage.read_bytes(element))).to_pylist():
             self._counts["videos.in"] += 1

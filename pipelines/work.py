@@ -16,7 +16,7 @@ from typing import Any
 
 from captioning.captioner import Captioner, Frame, load_captioner, settings_json
 from filters import quality
-from pipelines import clipping, measuring
+from pipelines import clipping, measuring, screening
 from pipelines.config import Config, from_json
 from pipelines.measuring import Opened, Tally, Task, audio_key, facts_in_store, measure_key
 from transforms import clips, gradual, records, samples, scenes, settings, signals, storage, thumbnails
@@ -68,6 +68,7 @@ def curate_source(
     config: Mapping[str, Any],
     root: str,
     whole: bool = False,
+    uncut: tuple[str, str] | None = None,
 ) -> dict[str, Any]:
     """Bring one source into the store and make its rows.
 
@@ -78,23 +79,62 @@ def curate_source(
         config: As `Config.to_json` wrote it.
         root: The output folder.
         whole: Leave nothing to other tasks: a long video's segments were measured, or it is measured in one pass.
+        uncut: Failure class and message of an attempt that ended while clips were cut: none are cut then.
 
     Returns:
         `rows` as (table, row) pairs, `scopes` as (table, bucket value, scope, rows) and `tally`; or, of a long video,
-        `segments`: the arguments of `segment_task` for each.
+        `segments`: the arguments of `segment_task` for each; of a denied one its verdicts, and its video under `gone`.
 
     Raises:
         ElementError: The source cannot be used; its `phase` names the step.
     """
     source, settled, store, tally = SourceRef(**ref), _settled(canonical(config)), Store(root), Tally()
+    verdicts: screening.Rows = []
+
+    def admit(found: str) -> None:
+        nonlocal verdicts
+        verdicts = screening.decided(source, found, settled, store)
+
+    try:
+        if video_id:
+            admit(video_id)
+        source, video_id, made = _curated(job, source, video_id, settled, store, tally, whole, uncut, admit)
+        if "segments" in made:
+            return made
+        if texts := [row["text"] for table, row in made["rows"] if table == "captions"]:
+            verdicts = screening.decided(source, video_id, settled, store, texts)
+    except screening.Denied as denied:
+        return {**screening.refused(denied.rows), "tally": dict(tally.counts)}
+    found = _of_source(source, made, video_id, verdicts, tally)
+    return {**found, "gone": _silent(store, video_id)}
+
+
+def _silent(store: Store, video_id: str) -> list[tuple[str, str]]:
+    """Captions to remove of a video that may no longer be captioned."""
+    return [("captions", video_id)] if screening.silenced(store, video_id) else []
+
+
+def _curated(
+    job: str,
+    source: SourceRef,
+    video_id: str | None,
+    settled: Config,
+    store: Store,
+    tally: Tally,
+    whole: bool,
+    uncut: tuple[str, str] | None,
+    admit: Callable[[str], None],
+) -> tuple[SourceRef, str, dict[str, Any]]:
+    """A source as it was read, its video, and its rows or the tasks of its segments."""
     task, made = Task(source, settled, store, tally), None
     if video_id:
+        asked = screening.captioned(settled, store, video_id)
         made = store.get(
-            "rows", rows_key(job, measure_key(video_id, settled), audio_key(video_id, settled), settled), video_id
+            "rows", rows_key(job, measure_key(video_id, asked), audio_key(video_id, asked), asked), video_id
         )
     if video_id and made:
         tally.counts["videos.reused"] += 1
-        return _of_source(source, made, video_id, tally)
+        return source, video_id, made
     with contextlib.ExitStack() as stack:
         opened: Opened | None = None
         facts = facts_in_store(store, video_id, settled) if video_id else None
@@ -116,21 +156,28 @@ def curate_source(
         if facts is None:
             with once() as there:
                 source = there.task.source
-                video_id, spans = measuring.read_source(there, whole)
+                video_id, spans = measuring.read_source(there, whole, admit)
             if spans:
-                shared = {"ref": dataclasses.asdict(source), "video_id": video_id, "config": config, "root": root}
+                place = {"config": settled.to_json(), "root": store.root}
+                shared = {"ref": dataclasses.asdict(source), "video_id": video_id, **place}
                 found = [{**shared, "span": list(span)} for span in spans]
                 heard = [{**shared, "span": None}]
-                return {"rows": [], "scopes": [], "segments": heard + found, "tally": dict(tally.counts)}
+                return (
+                    source,
+                    video_id,
+                    {"rows": [], "scopes": [], "segments": heard + found, "tally": dict(tally.counts)},
+                )
             facts = facts_in_store(store, video_id, settled)
         assert video_id is not None
         assert facts is not None
         keys = measure_key(video_id, settled), audio_key(video_id, settled)
-        made = _make_rows(job, facts, *keys, settled, store, tally, once)
-    return _of_source(source, made, video_id, tally)
+        made = _make_rows(job, facts, *keys, screening.captioned(settled, store, video_id), store, tally, once, uncut)
+    return source, video_id, made
 
 
-def _of_source(source: SourceRef, made: Mapping[str, Any], video_id: str, tally: Tally) -> dict[str, Any]:
+def _of_source(
+    source: SourceRef, made: Mapping[str, Any], video_id: str, verdicts: screening.Rows, tally: Tally
+) -> dict[str, Any]:
     """What the task of a source gives: the rows of its video, and its own."""
     video = next(row for table, row in made["rows"] if table == "videos")
     row = records.SourceRow(
@@ -141,12 +188,16 @@ def _of_source(source: SourceRef, made: Mapping[str, Any], video_id: str, tally:
         video_id=video_id,
         metadata=dict(source.metadata),
     )
-    made_rows: Rows = [("sources", records.to_dict(row)), *((t, r) for t, r in made["rows"])]
+    made_rows: Rows = [("sources", records.to_dict(row)), *(("verdicts", v) for v in verdicts)]
+    made_rows += [(t, r) for t, r in made["rows"]]
+    scopes = [("sources", row.uri, (row.uri,), 1), *((t, b, tuple(s), n) for t, b, s, n in made["scopes"])]
+    if verdicts:
+        scopes.append(("verdicts", row.uri, (row.uri,), len(verdicts)))
     tally.counts["sources.out"] += 1
     tally.counts["source_bytes"] += video["size"]
     return {
         "rows": made_rows,
-        "scopes": [("sources", row.uri, (row.uri,), 1), *((t, b, tuple(s), n) for t, b, s, n in made["scopes"])],
+        "scopes": scopes,
         "tally": dict(tally.counts),
     }
 
@@ -178,8 +229,9 @@ def recut_video(video: Mapping[str, Any], config: Mapping[str, Any], root: str) 
         config: As `Config.to_json` wrote it.
         root: The output folder.
     """
-    settled, store, tally = _settled(canonical(config)), Store(root), Tally()
+    store, tally = Store(root), Tally()
     video_id = video["video_id"]
+    settled = screening.captioned(_settled(canonical(config)), store, video_id)
     measured = _key_of(video["measure_uri"]) or measure_key(video_id, settled)
     heard = _key_of(video["audio_uri"]) or audio_key(video_id, settled)
     made = store.get("rows", rows_key("curate", measured, heard, settled), video_id)
@@ -191,6 +243,7 @@ def recut_video(video: Mapping[str, Any], config: Mapping[str, Any], root: str) 
     return {
         "rows": [(t, r) for t, r in made["rows"] if t != "videos"],
         "scopes": [(t, b, tuple(s), n) for t, b, s, n in made["scopes"] if t != "videos"],
+        "gone": _silent(store, video_id),
         "tally": dict(tally.counts),
     }
 
@@ -272,6 +325,7 @@ def _make_rows(
     store: Store,
     tally: Tally,
     source: Callable[[], contextlib.AbstractContextManager[Opened]] | None = None,
+    uncut: tuple[str, str] | None = None,
 ) -> dict[str, Any]:
     """A video's rows from the store alone, put there as one result; its source is opened for missing clip files only.
 
@@ -288,7 +342,7 @@ def _make_rows(
         phase("scenes", measuring.limit(config, facts))
         with tally.timed("scenes"):
             found = cut_video(video, measured, config, store)
-        found = clipping.with_files(found, video, config, store, tally, source)
+        found = clipping.with_files(found, video, config, store, tally, source, uncut)
         phase("caption", measuring.limit(config, facts))
         with tally.timed("caption"):
             texts = caption_clips(captioners(config), [c for c in found if c["kept"]], video, store)

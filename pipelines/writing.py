@@ -17,11 +17,11 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
-from pipelines import report
+from pipelines import report, screening
 from transforms import commits, records, storage, tables
 from transforms.commits import Bases
 from transforms.merge import Merged, Part
-from transforms.store import canonical, read_if_there
+from transforms.store import Store, canonical, read_if_there
 
 
 @dataclass(frozen=True)
@@ -172,6 +172,8 @@ def commit_run(plan: RunPlan, staged: Sequence[Merged], tally: Mapping[str, int]
     }
     found = commits.commit(corpus, plan.run_id, plan.base, plan.bases, staged, lambda number: _run_row(body, number))
     body["commit"] = commits.own_commit(corpus, plan.run_id, plan.base)
+    if not refused:
+        screening.sweep(Store(corpus.root), (video for one in summaries.get("videos", ()) for video in one["gone"]))
     body["snapshot"] = found.number
     storage.write_bytes(report_uri, json.dumps(body, indent=1).encode())
     return body

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipelines import work
 from tests import childtasks
-from transforms import audio, measure, probe
+from transforms import audio, cutting, measure, probe
 
 
 def _eat_by_allocating() -> None:
@@ -35,6 +35,7 @@ PLACES: dict[str, tuple[Any, str]] = {
     "probe": (probe, "probe"),
     "measure": (measure, "measure"),
     "audio": (audio, "extract"),
+    "clips": (cutting, "cut"),
 }
 """Where it does it: the module and the function that a phase calls; the word that ends a file's name."""
 

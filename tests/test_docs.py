@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import dataclasses
 import importlib
@@ -18,15 +19,20 @@ import pytest
 from PIL import Image
 
 from filters.quality import REASONS, QualitySettings
-from pipelines import config, curate, main, measuring, options, scenes
+from pipelines import config, curate, main, measuring, options, scenes, screen
 from tests.pipelines import corpora
 from transforms import attempts, failures, lists, records
 from transforms.clips import BucketSettings, latent_counts
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-JOBS = {"curate": lambda: curate.parser("curate"), "ingest": lambda: curate.parser("ingest"), "scenes": scenes.parser}
-GROUPS = {"curate": curate.GROUPS, "ingest": curate.INGEST_GROUPS, "scenes": scenes.GROUPS}
+JOBS = {
+    "curate": lambda: curate.parser("curate"),
+    "ingest": lambda: curate.parser("ingest"),
+    "scenes": scenes.parser,
+    "screen": screen.parser,
+}
+GROUPS = {"curate": curate.GROUPS, "ingest": curate.INGEST_GROUPS, "scenes": scenes.GROUPS, "screen": screen.GROUPS}
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -51,6 +57,22 @@ def blocks(language: str) -> list[tuple[str, str]]:
     return found
 
 
+def saved(language: str) -> list[tuple[str, str]]:
+    """Every fenced block of a language that is to be saved, with the name that the line above gives it."""
+    named_above = re.compile(rf"`([\w.]+)`:\n\n```{language}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    return [found for path in PAGES for found in named_above.findall(path.read_text(encoding="utf-8"))]
+
+
+def options_of(parser: argparse.ArgumentParser) -> set[str]:
+    """Every option of a command line and of its verbs."""
+    found: set[str] = set()
+    for action in parser._actions:
+        found |= set(action.option_strings)
+        if isinstance(action, argparse._SubParsersAction):
+            found |= {word for one in action.choices.values() for word in options_of(one)}
+    return found
+
+
 def commands() -> list[tuple[str, list[str]]]:
     """Every command line of every `sh` block, in words."""
     lines = ((place, line) for place, block in blocks("sh") for line in block.replace("\\\n", " ").splitlines())
@@ -72,6 +94,8 @@ def typed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ((_, text),) = blocks("yaml")
     (folder / "curate.yaml").write_text(text)
     (folder / "limits.yaml").write_text("quality:\n  min_seconds: 2\n")
+    for name, text in saved("csv"):
+        (folder / name).write_text(text)
     return folder
 
 
@@ -103,7 +127,7 @@ def test_every_command_can_be_typed(words, inside):
             mine, _ = options.split_beam(argv, own)
             _, given = options.settle(own.parse_args(mine), GROUPS[name])
             assert given.output
-            assert given.inputs or name == "scenes"
+            assert given.inputs or name in ("scenes", "screen")
         elif name in ("demo", "eval-cuts", "browse", "explain"):
             importlib.import_module(main.COMMANDS[name][0]).parser().parse_args(argv)
         else:
@@ -120,7 +144,7 @@ def test_every_option_that_is_named_exists():
     known = {"--setup_file"}
     for name, (module, _) in main.COMMANDS.items():
         own = JOBS[name]() if name in JOBS else importlib.import_module(module).parser()
-        known |= {word for action in own._actions for word in action.option_strings}
+        known |= options_of(own)
     known |= set(options._beam_parser()._option_string_actions)
     for path in PAGES:
         text = path.read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from typing import Any
 import av
 import pytest
 
-from pipelines import gc, scenes
+from pipelines import gc, scenes, steps
 from tests.pipelines import corpora
 from tests.pipelines.processes import Rushes, ended, until
 from tests.servers import s3_server
@@ -147,6 +147,37 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_a_child_that_dies_cutting_costs_the_files_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    films = tmp_path / "films"
+    films.mkdir()
+    made = corpora.tiny_corpus(tmp_path)
+    bad = {"crashes_clips.mp4": "crashed", "eats_clips.mp4": "out_of_memory"}
+    for number, name in enumerate(bad):
+        (films / name).write_bytes((made / corpora.SOUND_CUTS).read_bytes() + b"\0\0\0\x08free" * (number + 1))
+    shutil.copy(made / "a_cuts.mp4", films)
+    monkeypatch.setattr(steps, "SOURCE_TASK", "tests.badtasks:curate_source")
+    code, report = corpora.curate(films, tmp_path / "out", "--clips", "transcode", "--memory-limit-mb", "700")
+    assert code == 3
+    found = corpora.rows(tmp_path / "out")
+    names = {row["video_id"]: Path(row["uri"]).name for row in found["sources"]}
+    assert set(names.values()) == {*bad, "a_cuts.mp4"}
+    for row in found["clips"]:
+        expected = bad.get(names[row["video_id"]])
+        if row["kept"]:
+            assert (row["clip_uri"] is None) == bool(expected)
+            assert (row["clip_error"] or "").partition(":")[0] == (expected or "")
+    assert set(report["balance"]["clip_files"]["failed"]) == set(bad.values())
+    assert {row["video_id"] for row in found["captions"]} == set(names)
+
+    monkeypatch.undo()
+    code, report = corpora.curate(films, tmp_path / "out", "--clips", "transcode")
+    assert (code, report["decoded_frames"]) == (0, 0)
+    assert all(row["clip_uri"] for row in corpora.rows(tmp_path / "out")["clips"] if row["kept"])
+
+
 def test_a_full_disk_costs_clips_and_no_half_file(small_disk: Path, footage: Path, tmp_path: Path) -> None:
     out = small_disk / "out"
     assert corpora.curate(footage, out, *KEPT)[0] == WITH_FAILURES

@@ -1,0 +1,226 @@
+"""Rescreening: what is stored of footage, decided anew where the registry says something new. No source is opened.
+
+A corpus is looked through bucket by bucket, in few columns, for videos that match a work about which something changed;
+those are decided in full, with everything that is known of them. Nothing here imports Beam.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from filters.rights import delta, registry
+from filters.rights.compiling import compile_matcher
+from filters.rights.matching import Matcher, Source
+from filters.rights.policy import RightsSettings
+from filters.rights.prefilter import may_hold
+from filters.rights.screening import Screen
+from pipelines import screening
+from transforms import merge, records, tables
+from transforms.merge import Part
+from transforms.records import RetractionRow, to_dict
+from transforms.sources import SourceRef
+from transforms.store import Store
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "sources": ("uri", "video_id", "metadata"),
+    "captions": ("video_id", "clip_id", "captioner", "text"),
+    "clips": ("video_id", "clip_id", "kept", "seconds"),
+    "verdicts": ("subject", "use", "verdict", "kept_out", "video_id"),
+}
+"""Columns that are read, by table."""
+
+Parts = Mapping[str, Sequence[Part]]
+Held = dict[str, list[dict[str, Any]]]
+"""What is stored of a video: rows by table."""
+
+
+def buckets(corpus: tables.Corpus, base: int) -> list[tuple[int, Parts]]:
+    """The parts of each bucket, by table: sources share buckets with their verdicts, captions with their clips."""
+    bases = tables.bucket_parts(corpus, list(COLUMNS), base)
+    numbers = sorted({bucket for parts in bases.values() for bucket in parts})
+    return [(bucket, {table: bases[table].get(bucket, ()) for table in COLUMNS}) for bucket in numbers]
+
+
+class News(NamedTuple):
+    """The works about which a registry says something new.
+
+    Attributes:
+        matcher: Recognises them.
+        names: Their names.
+    """
+
+    matcher: Matcher
+    names: tuple[str, ...]
+
+
+def changed(rights: RightsSettings, before: delta.Moment) -> News:
+    """The works about which the registry says something new.
+
+    Raises:
+        RegistryError: The registry cannot be read.
+    """
+    there = registry.open_registry(str(rights.rights))
+    now = delta.Moment(registry.version(there, rights.rights_version), rights.moment)
+    works = delta.changed_works(there, before, now)
+    found = delta.identifiers(there, [before, now], works)
+    parents = registry.current(there, "works", now.state, ["work_id", "parent"])
+    said = found.filter(pc.equal(found.column("kind"), "text")).select(["value", "aliases"]).to_pylist()
+    named = {name for row in said for name in (row["value"], *(row["aliases"] or ()))}
+    with tempfile.TemporaryDirectory(prefix="rushes-matcher-") as folder:
+        path = Path(folder, "changed.bin")
+        path.write_bytes(compile_matcher(found, parents))
+        return News(Matcher(path), tuple(sorted(named)))  # What is mapped stays when the file's name goes.
+
+
+def _table(corpus: tables.Corpus, table: str, parts: Parts, names: Sequence[str] = ()) -> pa.Table:
+    wanted = list(names or COLUMNS[table])
+    return merge.read_parts(records.BY_TABLE[table], corpus.table_uri(table), parts[table], wanted)
+
+
+def find(corpus: tables.Corpus, parts: Parts, news: News, due: Collection[str | None] = ()) -> Iterator[str]:
+    """Videos of a bucket that match what is new.
+
+    Args:
+        corpus: The output folder.
+        parts: The bucket's.
+        news: What is new.
+        due: Videos with one of these verdicts are found too; None stands for never screened.
+    """
+    verdicts = _table(corpus, "verdicts", parts, ["subject", "use", "verdict"])
+    verdicts = verdicts.filter(pc.equal(verdicts.column("use"), "train"))
+    known = dict(zip(verdicts.column("subject").to_pylist(), verdicts.column("verdict").to_pylist(), strict=True))
+    sources = _table(corpus, "sources", parts).to_pylist(maps_as_pydicts="strict")
+    matches = news.matcher.sources([Source(row["uri"], row["metadata"] or {}) for row in sources])
+    for row, found in zip(sources, matches, strict=True):
+        if found or known.get(row["uri"]) in due or news.matcher.bytes_hash(row["video_id"]):
+            yield row["video_id"]
+    captions = _table(corpus, "captions", parts, ["video_id", "text"])
+    captions = captions.filter(may_hold(captions.column("text"), news.names))
+    texts = news.matcher.texts(captions.column("text").to_pylist(), "caption")
+    hits = pa.array([bool(text.matches or text.near) for text in texts], pa.bool_())
+    yield from captions.filter(hits).column("video_id").unique().to_pylist()
+
+
+def gather(
+    corpus: tables.Corpus, parts: Parts, videos: Iterable[str]
+) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
+    """What a bucket holds of some videos: (video, (table, row)) pairs."""
+    wanted = pa.array(sorted(videos), pa.string())
+    if not len(wanted):
+        return
+    for table in COLUMNS:
+        rows = _table(corpus, table, parts)
+        for row in rows.filter(pc.is_in(rows.column("video_id"), wanted)).to_pylist(maps_as_pydicts="strict"):
+            yield row["video_id"], (table, row)
+
+
+def held(items: Iterable[tuple[str, dict[str, Any]]]) -> Held:
+    """A video's (table, row) pairs by table, in a fixed order."""
+    found: Held = {table: [] for table in COLUMNS}
+    for table, row in items:
+        found[table].append(row)
+    found["sources"].sort(key=lambda row: str(row["uri"]))
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """A video decided anew.
+
+    Attributes:
+        video_id: The video.
+        stored: What is stored of it.
+        verdicts: For each source the rows that hold now.
+        own: For each source what was said of it alone.
+    """
+
+    video_id: str
+    stored: Held
+    verdicts: tuple[screening.Rows, ...]
+    own: tuple[screening.Rows, ...]
+
+    def now(self, use: str) -> list[dict[str, Any]]:
+        """The rows of a use that hold now, a source each."""
+        return [row for rows in self.verdicts for row in rows if row["use"] == use]
+
+    def before(self, use: str) -> list[dict[str, Any]]:
+        """The rows of a use that held until now; of a source that was never screened none."""
+        subjects = {rows[0]["subject"] for rows in self.verdicts}
+        return [row for row in self.stored["verdicts"] if row["use"] == use and row["subject"] in subjects]
+
+    def was_let_in(self, use: str) -> bool:
+        """Whether every source was screened and none kept the video out."""
+        before = self.before(use)
+        return len(before) == len(self.verdicts) and not any(row["kept_out"] for row in before)
+
+    def kept_out_by(self, use: str) -> list[dict[str, Any]]:
+        """The rows that keep the video out now."""
+        return [row for row in self.now(use) if row["kept_out"]]
+
+    @property
+    def denied(self) -> frozenset[str]:
+        """Uses that somebody refuses."""
+        return frozenset(row["use"] for rows in self.verdicts for row in rows if row["verdict"] == "deny")
+
+
+def decide(screen: Screen, store: Store, video_id: str, stored: Held) -> Change:
+    """Decide a video anew, with what was said of sources that are no longer there.
+
+    Args:
+        screen: The registry.
+        store: Where refusals are marked.
+        video_id: The video.
+        stored: What is stored of it.
+    """
+    texts = [row["text"] for row in stored["captions"]]
+    own = []
+    for row in stored["sources"]:
+        source = SourceRef(uri=row["uri"], metadata=row["metadata"] or {})
+        own.append([to_dict(one) for one in screen.rows(screening.subject(source, video_id, texts))])
+    there = {rows[0]["subject"] for rows in own}
+    others = [*own, *(rows for rows in screening.marks(store, video_id) if rows[0]["subject"] not in there)]
+    verdicts = [screening.strictest(rows, [one for one in others if one is not rows]) for rows in own]
+    return Change(video_id, stored, tuple(verdicts), tuple(own))
+
+
+def retractions(change: Change, run_id: str, removed: frozenset[str]) -> Iterator[dict[str, Any]]:
+    """Rows of `retractions`: everything of a video that was let in and no longer is, or is removed.
+
+    Args:
+        change: The video decided anew.
+        run_id: The run.
+        removed: Tables that its rows are removed from.
+    """
+    stored = change.stored
+    captions = [("caption", f"{row['clip_id']}/{row['captioner']}") for row in stored["captions"]]
+    clips = [("clip", row["clip_id"]) for row in stored["clips"]]
+    sources = [("source", row["uri"]) for row in stored["sources"]]
+    everything = [*sources, ("video", change.video_id), *clips, *captions]
+    for use, things, table in (("train", everything, "videos"), ("caption", captions, "captions")):
+        out = change.kept_out_by(use)
+        if not out or not (change.was_let_in(use) or not change.before(use) or table in removed):
+            continue
+        before = sorted({row["verdict"] for row in change.before(use)}) or ["none"]
+        for kind, name in sorted(set(things)):
+            row = RetractionRow(
+                run_id=run_id,
+                kind=kind,
+                id=name,
+                video_id=change.video_id,
+                use=use,
+                was=before[0],
+                verdict=out[0]["verdict"],
+                entries=out[0]["entries"],
+                words=out[0]["words"],
+                registry_version=out[0]["registry_version"],
+                at=out[0]["at"],
+                removed=table in removed,
+            )
+            yield to_dict(row)

@@ -1,0 +1,173 @@
+"""Screening in the jobs: by name before a byte is read, by bytes before a picture is decoded, again once texts exist.
+
+What is denied leaves its verdicts, which say why, and where its bytes are known a mark in the store, keyed by video and
+source, so that the same bytes from elsewhere are refused too. Every run decides anew, so a list that changed takes
+effect with the next run over the same sources. Nothing here imports Beam.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from filters.rights.precedence import VERDICTS
+from filters.rights.records import USES
+from pipelines.config import CaptionSettings, Config
+from transforms import storage
+from transforms.records import to_dict
+from transforms.sources import SourceRef
+from transforms.store import Store, digest
+
+if TYPE_CHECKING:  # Opening a registry loads much that a child without one never needs.
+    from filters.rights.screening import Screen, Subject
+
+MARK = "refused_use"
+"""The step under which the store keeps marks of refused sources; `gc` leaves them."""
+
+FOOTAGE = ("videos", "clips", "captions")
+"""Tables that hold what was learnt from a video's pictures and sound."""
+
+Rows = list[dict[str, Any]]
+
+
+class Denied(Exception):
+    """A source may not be used to train: nothing of it is read, measured or kept.
+
+    Attributes:
+        rows: Its rows of `verdicts`.
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        super().__init__("denied")
+        self.rows = rows
+
+
+@functools.lru_cache(2)
+def screen(config: Config) -> Screen | None:
+    """The registry that a job screens with, opened once a process; None where it screens with none."""
+    if config.rights.rights is None:
+        return None
+    from filters.rights.screening import Screen
+
+    return Screen(config.rights)
+
+
+def subject(source: SourceRef, video_id: str | None, texts: Iterable[str] = ()) -> Subject:
+    """A source as it is screened."""
+    from filters.rights.screening import Subject
+
+    return Subject(source.uri, dict(source.metadata), video_id, tuple(texts))
+
+
+def is_denied(rows: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a source may not be used to train."""
+    return any(row["use"] == "train" and row["verdict"] == "deny" for row in rows)
+
+
+def decided(source: SourceRef, video_id: str, config: Config, store: Store, texts: Sequence[str] = ()) -> Rows:
+    """The verdicts of a source whose bytes are known, with what was said of other sources of the same bytes.
+
+    Args:
+        source: The source.
+        video_id: SHA-256 of its bytes.
+        config: The job's configuration.
+        store: Where refusals are marked.
+        texts: What captions and transcripts say.
+
+    Returns:
+        A row a use; none where the job screens with no registry.
+
+    Raises:
+        Denied: It may not be used to train.
+        RegistryError: The registry cannot be read.
+    """
+    opened = screen(config)
+    if opened is None:
+        return []
+    own = [to_dict(row) for row in opened.rows(subject(source, video_id, texts))]
+    mark(store, video_id, own)
+    rows = strictest(own, [m for m in marks(store, video_id) if m[0]["subject"] != own[0]["subject"]])
+    if is_denied(rows):
+        raise Denied(rows)
+    return rows
+
+
+def refused(verdicts: Rows) -> dict[str, Any]:
+    """What the task of a denied source gives: its verdicts, and that nothing of it or its video stays."""
+    uri, video_id = verdicts[0]["subject"], verdicts[0]["video_id"]
+    return {
+        "rows": [("verdicts", row) for row in verdicts],
+        "scopes": [("sources", uri, (uri,), 0), ("verdicts", uri, (uri,), len(verdicts))],
+        "gone": [(table, video_id) for table in FOOTAGE if video_id],
+    }
+
+
+def strictest(own: Rows, others: Iterable[Rows]) -> Rows:
+    """A source's verdicts, or where another source of the same bytes has a stricter one, that one with its reasons."""
+    found = {row["use"]: row for row in own}
+    for rows in others:
+        for row in rows:
+            mine = found[row["use"]]
+            if VERDICTS.index(row["verdict"]) < VERDICTS.index(mine["verdict"]):
+                words = [f"{text} (said of {row['subject']}, the same bytes)" for text in row["words"] or ()]
+                reasons = {name: row[name] for name in ("verdict", "kept_out", "entries", "matches", "not_checked")}
+                found[row["use"]] = {**mine, **reasons, "words": words}
+    return [found[use] for use in USES]
+
+
+def _mark_key(video_id: str, uri: str) -> str:
+    return video_id[:2] + digest([video_id, uri])[2:]
+
+
+def mark(store: Store, video_id: str, rows: Rows) -> None:
+    """Mark a video as refused by what was said of one of its sources, or take that source's mark away."""
+    key = _mark_key(video_id, rows[0]["subject"])
+    there = store.get(MARK, key, video_id)
+    wanted = {"rows": rows} if any(row["kept_out"] and row["use"] in ("train", "caption") for row in rows) else None
+    if there is not None and there != wanted:
+        store.drop(MARK, key, video_id)
+    if wanted is not None and there != wanted:
+        store.put(MARK, key, video_id, wanted)
+
+
+def marks(store: Store, video_id: str) -> list[Rows]:
+    """The verdicts of every refused source of a video."""
+    keys = sorted(k for k, video in store.listing(MARK, video_id[:2]).items() if video == video_id)
+    found = (store.get(MARK, key, video_id) for key in keys)
+    return [one["rows"] for one in found if one is not None]
+
+
+def silenced(store: Store, video_id: str) -> bool:
+    """Whether a source of a video's bytes keeps it from being captioned."""
+    return any(row["use"] == "caption" and row["kept_out"] for rows in marks(store, video_id) for row in rows)
+
+
+def captioned(config: Config, store: Store, video_id: str) -> Config:
+    """The configuration for a video: without captioners where it may not be captioned."""
+    silent = silenced(store, video_id)
+    return dataclasses.replace(config, captions=CaptionSettings(captioners=())) if silent else config
+
+
+def sweep(store: Store, videos: Iterable[str]) -> int:
+    """Remove everything that the store holds of some videos, but their marks; how many files went.
+
+    Reads the store's listing once, whatever the number of videos.
+    """
+    gone, count = set(videos), 0
+    if not gone:
+        return 0
+    root = store.uri("store")
+    files = [stat.uri for stat in storage.find(root)]
+    places = [uri[len(root) :].strip("/").split("/") for uri in files]
+    keys = set()
+    for step, _, name, *inside in places:
+        key, _, rest = name.partition(".")
+        if not inside and rest.removesuffix(".json") in gone and step not in (MARK, "source"):
+            keys.add((step, key))
+    for uri, (step, _, name, *_inside) in zip(files, places, strict=True):
+        if (step, name.partition(".")[0]) in keys:
+            storage.delete(uri)
+            count += 1
+    return count
