@@ -34,7 +34,7 @@ $(PY):
 	"$(PYTHON)" -m venv $(VENV)
 
 $(VENV)/installed: $(SET_UP) | $(PY)
-	$(PIP_INSTALL) --editable '.[pages]'
+	$(PIP_INSTALL) --editable '.[pages,rights]'
 	@touch $@
 
 $(VENV)/installed-dev: $(SET_UP) | $(PY)

@@ -94,7 +94,17 @@ def _session(connector: aiohttp.TCPConnector, options: dict[str, Any]) -> aiohtt
     )
 
 
-def _run(work: Callable[[aiohttp.ClientSession], Coroutine[Any, Any, _T]], allow_private: bool, timeout: float) -> _T:
+def run(work: Callable[[aiohttp.ClientSession], Coroutine[Any, Any, _T]], allow_private: bool, timeout: float) -> _T:
+    """Work with a session that reaches public addresses only, and wait for its end.
+
+    Args:
+        work: What to do with the session.
+        allow_private: Whether private addresses may be reached too.
+        timeout: Longest silence of a connection, s.
+
+    Raises:
+        ElementError: `forbidden_address`; and whatever the work raises.
+    """
     import aiohttp
 
     limits = aiohttp.ClientTimeout(total=None, sock_connect=timeout, sock_read=timeout)
@@ -131,7 +141,7 @@ def head(url: str, allow_private: bool, timeout: float) -> Facts:
         async with _request(session, "GET", url, {"Range": "bytes=0-0"}) as answer:
             return _facts(answer)
 
-    return _run(ask, allow_private, timeout)
+    return run(ask, allow_private, timeout)
 
 
 def fetch(download: Download, allow_private: bool, timeout: float) -> Facts:
@@ -161,7 +171,7 @@ def fetch(download: Download, allow_private: bool, timeout: float) -> Facts:
                 download.write(chunk)
         return download.facts
 
-    return _run(bring, allow_private, timeout)
+    return run(bring, allow_private, timeout)
 
 
 @asynccontextmanager

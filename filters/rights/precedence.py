@@ -151,7 +151,13 @@ def strictest(decisions: Iterable[Decision]) -> Decision:
     )
 
 
-def decide(question: Question, matches: Iterable[Match], entries: Entries | None, gaps: Sequence[Gap] = ()) -> Decision:
+def decide(
+    question: Question,
+    matches: Iterable[Match],
+    entries: Entries | None,
+    gaps: Sequence[Gap] = (),
+    said: Iterable[Finding] = (),
+) -> Decision:
     """The verdict on one use of footage or a prompt.
 
     Args:
@@ -160,10 +166,11 @@ def decide(question: Question, matches: Iterable[Match], entries: Entries | None
         entries: Parties, the matched works with all their ancestors, and all statements on them and on their owners;
             None where the registry could not be read: then nothing is allowed.
         gaps: What could not be checked.
+        said: Refusals that are no statements of the registry: machine-readable signals.
     """
     conflicts: set[tuple[str, ...]] = set()
     open_gaps = [*gaps, *_misunderstood(question)]
-    found: list[Finding] = []
+    found = list(said)
     if entries is None:
         open_gaps.append(Gap("registry", "the registry could not be read"))
     elif question.use in USES:

@@ -1,0 +1,1 @@
+"""Signals: what owners say in machine-readable form, beside footage and inside it."""
