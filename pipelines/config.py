@@ -17,6 +17,7 @@ import yaml
 from captioning.captioner import CAPTIONERS
 from filters.quality import QualitySettings
 from filters.rights.policy import RightsSettings
+from filters.rights.signals.visit import SignalSettings
 from transforms import settings
 from transforms.audio import AudioSettings
 from transforms.clips import BucketSettings
@@ -76,6 +77,7 @@ class Config:
     clips: ClipSettings = ClipSettings()
     captions: CaptionSettings = CaptionSettings()
     rights: RightsSettings = RightsSettings()
+    signals: SignalSettings = SignalSettings()
     pool: PoolSettings = PoolSettings()
 
     def to_json(self) -> dict[str, dict[str, Any]]:
@@ -100,6 +102,7 @@ TITLES: dict[str, str] = {
     "clips": "Clip files (of the clips that are kept)",
     "captions": "Captions",
     "rights": "Rights (decided anew in every run)",
+    "signals": "Machine-readable signals (with --rights)",
     "pool": "Child processes",
 }
 """What the help page calls each group."""

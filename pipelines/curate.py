@@ -14,24 +14,11 @@ from pipelines import engine, options, pinning, steps
 from transforms import cutting, sources
 from transforms.settings import ConfigError
 
-GROUPS = (
-    "run",
-    "listing",
-    "storage",
-    "measure",
-    "audio",
-    "cut",
-    "quality",
-    "bucket",
-    "clips",
-    "captions",
-    "rights",
-    "pool",
-)
-"""Groups of settings the job takes."""
-
-INGEST_GROUPS = ("run", "listing", "storage", "measure", "audio", "rights", "pool")
+INGEST_GROUPS = ("run", "listing", "storage", "measure", "audio", "rights", "signals", "pool")
 """Groups of settings `ingest` takes."""
+
+GROUPS = (*INGEST_GROUPS, "cut", "quality", "bucket", "clips", "captions")
+"""Groups of settings the job takes."""
 
 DESCRIPTION = """\
 Turn footage into scenes, clips, captions and Parquet manifests.

@@ -177,14 +177,14 @@ def open_source(task: Task) -> Iterator[Opened]:
 
 
 def read_source(
-    opened: Opened, whole: bool, admit: Callable[[str], object] = lambda _: None
+    opened: Opened, whole: bool, admit: Callable[[str, Path], object] = lambda *_: None
 ) -> tuple[str, list[segments.Span]]:
     """Probe a source, and measure and hear it, or plan its segments.
 
     Args:
         opened: The source and where its results go.
         whole: Measure it here, however long it is.
-        admit: Is told the video_id before anything is decoded; what it raises ends the reading.
+        admit: Is told the video_id and the file before anything is decoded; what it raises ends the reading.
 
     Returns:
         Its video_id, and the segments that are left to be measured: with none, its results are in the store.
@@ -200,7 +200,7 @@ def read_source(
         raise
 
 
-def _read_file(opened: Opened, whole: bool, admit: Callable[[str], object]) -> tuple[str, list[segments.Span]]:
+def _read_file(opened: Opened, whole: bool, admit: Callable[[str, Path], object]) -> tuple[str, list[segments.Span]]:
     task, staged = opened.task, opened.staged
     config, store, tally = task.config, task.store, task.tally
     phase("probe")
@@ -210,7 +210,7 @@ def _read_file(opened: Opened, whole: bool, admit: Callable[[str], object]) -> t
     opened.count_read(probed.read_bytes)
     if key := source_key(task.source):
         store.put("source", key, video_id, {"uri": task.source.name})
-    admit(video_id)
+    admit(video_id, Path(staged.path))
     # Another child may be measuring the same bytes; its own limit ends that, and so this.
     phase("wait", LONGEST_WAIT)
     with alone(video_id):

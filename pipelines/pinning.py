@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from filters.rights import matching, policy, registry
+from pipelines import asking
 from pipelines.config import Config
 from transforms import storage, tables
 from transforms.settings import ConfigError
@@ -20,6 +21,7 @@ def pinned(config: Config, root: str) -> Config:
     Raises:
         ConfigError: The registry cannot be read, or what was screened before would be let in by not screening.
     """
+    asking.check(config)
     rights = config.rights
     if rights.rights is None:
         there_already = storage.exists(storage.join(storage.normalise(root), "corpus.json"))

@@ -21,10 +21,10 @@ from filters.rights.matching import Matcher, Source
 from filters.rights.policy import RightsSettings
 from filters.rights.prefilter import may_hold
 from filters.rights.screening import Screen
-from pipelines import screening
+from pipelines import asking, screening
 from transforms import merge, records, tables
 from transforms.merge import Part
-from transforms.records import RetractionRow, to_dict
+from transforms.records import RetractionRow, SaidRow, to_dict
 from transforms.sources import SourceRef
 from transforms.store import Store
 
@@ -33,6 +33,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "captions": ("video_id", "clip_id", "captioner", "text"),
     "clips": ("video_id", "clip_id", "kept", "seconds"),
     "verdicts": ("subject", "use", "verdict", "kept_out", "video_id"),
+    "rights_signals": tuple(field.name for field in dataclasses.fields(SaidRow)),
 }
 """Columns that are read, by table."""
 
@@ -183,7 +184,8 @@ def decide(screen: Screen, store: Store, video_id: str, stored: Held) -> Change:
     own = []
     for row in stored["sources"]:
         source = SourceRef(uri=row["uri"], metadata=row["metadata"] or {})
-        own.append([to_dict(one) for one in screen.rows(screening.subject(source, video_id, texts))])
+        said = [asking.signal(one) for one in stored["rights_signals"] if one["subject"] == row["uri"]]
+        own.append([to_dict(one) for one in screen.rows(screening.subject(source, video_id, texts, said))])
     there = {rows[0]["subject"] for rows in own}
     others = [*own, *(rows for rows in screening.marks(store, video_id) if rows[0]["subject"] not in there)]
     verdicts = [screening.strictest(rows, [one for one in others if one is not rows]) for rows in own]

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines import options, rights_answers, rights_explain, rights_impact, rights_lists, rights_review
+from pipelines import (
+    options,
+    rights_answers,
+    rights_explain,
+    rights_impact,
+    rights_lists,
+    rights_recheck,
+    rights_review,
+)
 from pipelines.rights_words import Verb
 
 DESCRIPTION = "The registry of rights: who said no, who said yes, since when, and what follows from it."
@@ -24,6 +32,7 @@ VERBS: dict[str, Verb] = {
     **rights_lists.VERBS,
     **rights_impact.VERBS,
     **rights_review.VERBS,
+    **rights_recheck.VERBS,
     **rights_answers.VERBS,
     **rights_explain.VERBS,
 }

@@ -22,9 +22,13 @@ from transforms.store import Store, digest
 
 if TYPE_CHECKING:  # Opening a registry loads much that a child without one never needs.
     from filters.rights.screening import Screen, Subject
+    from filters.rights.signals.signal import Signal
 
 MARK = "refused_use"
 """The step under which the store keeps marks of refused sources; `gc` leaves them."""
+
+SAID_INSIDE = "said_inside"
+"""The step under which it keeps what files say of their rights."""
 
 FOOTAGE = ("videos", "clips", "captions")
 """Tables that hold what was learnt from a video's pictures and sound."""
@@ -54,11 +58,13 @@ def screen(config: Config) -> Screen | None:
     return Screen(config.rights)
 
 
-def subject(source: SourceRef, video_id: str | None, texts: Iterable[str] = ()) -> Subject:
+def subject(
+    source: SourceRef, video_id: str | None, texts: Iterable[str] = (), signals: Iterable[Signal] = ()
+) -> Subject:
     """A source as it is screened."""
     from filters.rights.screening import Subject
 
-    return Subject(source.uri, dict(source.metadata), video_id, tuple(texts))
+    return Subject(source.uri, dict(source.metadata), video_id, tuple(texts), tuple(signals))
 
 
 def is_denied(rows: Iterable[Mapping[str, Any]]) -> bool:
@@ -66,15 +72,23 @@ def is_denied(rows: Iterable[Mapping[str, Any]]) -> bool:
     return any(row["use"] == "train" and row["verdict"] == "deny" for row in rows)
 
 
-def decided(source: SourceRef, video_id: str, config: Config, store: Store, texts: Sequence[str] = ()) -> Rows:
-    """The verdicts of a source whose bytes are known, with what was said of other sources of the same bytes.
+def decided(
+    source: SourceRef,
+    video_id: str | None,
+    config: Config,
+    store: Store,
+    texts: Sequence[str] = (),
+    signals: Sequence[Signal] = (),
+) -> Rows:
+    """The verdicts of a source, with what was said of other sources of the same bytes.
 
     Args:
         source: The source.
-        video_id: SHA-256 of its bytes.
+        video_id: SHA-256 of its bytes; None where they were not read.
         config: The job's configuration.
         store: Where refusals are marked.
         texts: What captions and transcripts say.
+        signals: What machine-readable signals say.
 
     Returns:
         A row a use; none where the job screens with no registry.
@@ -86,20 +100,22 @@ def decided(source: SourceRef, video_id: str, config: Config, store: Store, text
     opened = screen(config)
     if opened is None:
         return []
-    own = [to_dict(row) for row in opened.rows(subject(source, video_id, texts))]
-    mark(store, video_id, own)
-    rows = strictest(own, [m for m in marks(store, video_id) if m[0]["subject"] != own[0]["subject"]])
+    rows = [to_dict(row) for row in opened.rows(subject(source, video_id, texts, signals))]
+    if video_id is not None:
+        mark(store, video_id, rows)
+        rows = strictest(rows, [m for m in marks(store, video_id) if m[0]["subject"] != rows[0]["subject"]])
     if is_denied(rows):
         raise Denied(rows)
     return rows
 
 
-def refused(verdicts: Rows) -> dict[str, Any]:
-    """What the task of a denied source gives: its verdicts, and that nothing of it or its video stays."""
+def refused(verdicts: Rows, said: Sequence[dict[str, Any]] = (), asked: bool = False) -> dict[str, Any]:
+    """What the task of a denied source gives: its verdicts and signals, and that nothing of it or its video stays."""
     uri, video_id = verdicts[0]["subject"], verdicts[0]["video_id"]
+    scopes = [("sources", uri, (uri,), 0), ("verdicts", uri, (uri,), len(verdicts))]
     return {
-        "rows": [("verdicts", row) for row in verdicts],
-        "scopes": [("sources", uri, (uri,), 0), ("verdicts", uri, (uri,), len(verdicts))],
+        "rows": [*(("verdicts", row) for row in verdicts), *(("rights_signals", row) for row in said)],
+        "scopes": [*scopes, *([("rights_signals", uri, (uri,), len(said))] if asked else [])],
         "gone": [(table, video_id) for table in FOOTAGE if video_id],
     }
 
@@ -151,7 +167,7 @@ def captioned(config: Config, store: Store, video_id: str) -> Config:
 
 
 def sweep(store: Store, videos: Iterable[str]) -> int:
-    """Remove everything that the store holds of some videos, but their marks; how many files went.
+    """Remove everything that the store holds of some videos but what was said of them; how many files went.
 
     Reads the store's listing once, whatever the number of videos.
     """
@@ -164,7 +180,7 @@ def sweep(store: Store, videos: Iterable[str]) -> int:
     keys = set()
     for step, _, name, *inside in places:
         key, _, rest = name.partition(".")
-        if not inside and rest.removesuffix(".json") in gone and step not in (MARK, "source"):
+        if not inside and rest.removesuffix(".json") in gone and step not in (MARK, SAID_INSIDE, "source"):
             keys.add((step, key))
     for uri, (step, _, name, *_inside) in zip(files, places, strict=True):
         if (step, name.partition(".")[0]) in keys:

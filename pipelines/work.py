@@ -12,11 +12,12 @@ import functools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from captioning.captioner import Captioner, Frame, load_captioner, settings_json
 from filters import quality
-from pipelines import clipping, measuring, screening
+from pipelines import asking, clipping, measuring, screening
 from pipelines.config import Config, from_json
 from pipelines.measuring import Opened, Tally, Task, audio_key, facts_in_store, measure_key
 from transforms import clips, gradual, records, samples, scenes, settings, signals, storage, thumbnails
@@ -89,23 +90,39 @@ def curate_source(
         ElementError: The source cannot be used; its `phase` names the step.
     """
     source, settled, store, tally = SourceRef(**ref), _settled(canonical(config)), Store(root), Tally()
-    verdicts: screening.Rows = []
+    outside = asking.outside(source, settled)
+    said, verdicts = list(outside), screening.Rows()
 
-    def admit(found: str) -> None:
+    def decide(found: str | None, texts: Sequence[str] = ()) -> None:
         nonlocal verdicts
-        verdicts = screening.decided(source, found, settled, store)
+        verdicts = screening.decided(source, found, settled, store, texts, said)
+
+    def admit(found: str, path: Path | None = None) -> None:
+        said.extend(asking.inside(source, found, settled, store, path) or ())
+        decide(found)
+
+    def signals() -> screening.Rows:
+        return asking.rows(said, source.name, verdicts[0]["video_id"] if verdicts else None)
 
     try:
+        if outside:
+            decide(video_id)
+        if video_id and asking.inside(source, video_id, settled, store) is None:
+            video_id = None  # Its bytes are known, but not what they say: it is opened again, and nothing decoded.
         if video_id:
             admit(video_id)
         source, video_id, made = _curated(job, source, video_id, settled, store, tally, whole, uncut, admit)
         if "segments" in made:
             return made
         if texts := [row["text"] for table, row in made["rows"] if table == "captions"]:
-            verdicts = screening.decided(source, video_id, settled, store, texts)
+            decide(video_id, texts)
     except screening.Denied as denied:
-        return {**screening.refused(denied.rows), "tally": dict(tally.counts)}
+        verdicts = denied.rows
+        return {**screening.refused(verdicts, signals(), settled.signals.signals), "tally": dict(tally.counts)}
     found = _of_source(source, made, video_id, verdicts, tally)
+    if settled.signals.signals:
+        found["rows"] += [("rights_signals", row) for row in signals()]
+        found["scopes"].append(("rights_signals", source.name, (source.name,), len(signals())))
     return {**found, "gone": _silent(store, video_id)}
 
 
@@ -123,7 +140,7 @@ def _curated(
     tally: Tally,
     whole: bool,
     uncut: tuple[str, str] | None,
-    admit: Callable[[str], None],
+    admit: Callable[[str, Path], None],
 ) -> tuple[SourceRef, str, dict[str, Any]]:
     """A source as it was read, its video, and its rows or the tasks of its segments."""
     task, made = Task(source, settled, store, tally), None

@@ -19,6 +19,7 @@ import pyarrow as pa
 from transforms.column import column
 from transforms.review_records import MarkRow
 from transforms.rights_records import RetractionRow as RetractionRow
+from transforms.rights_records import SaidRow as SaidRow
 from transforms.rights_records import VerdictRow as VerdictRow
 from transforms.run_records import FailureRow as FailureRow  # all records by one name
 from transforms.run_records import RunRow as RunRow
@@ -349,13 +350,14 @@ class CaptionRow:
     )
 
 
-Row = SourceRow | VideoRow | ClipRow | CaptionRow | VerdictRow | RetractionRow | MarkRow | FailureRow | RunRow
+Row = SourceRow | VideoRow | ClipRow | CaptionRow | VerdictRow | SaidRow | RetractionRow | MarkRow | FailureRow | RunRow
 RECORDS: tuple[type[Any], ...] = (
     SourceRow,
     VideoRow,
     ClipRow,
     CaptionRow,
     VerdictRow,
+    SaidRow,
     RetractionRow,
     MarkRow,
     FailureRow,

@@ -35,6 +35,33 @@ class VerdictRow:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class SaidRow:
+    """What a machine-readable signal said of one source: robots.txt, TDMRep, C2PA, ..."""
+
+    table: ClassVar[str] = "rights_signals"
+    version: ClassVar[int] = 1
+    key: ClassVar[tuple[str, ...]] = ("subject", "signal_id")
+    scope: ClassVar[tuple[str, ...]] = ("subject",)
+
+    subject: str = column("The uri of the source, without credentials.")
+    video_id: str | None = column("The video; null where its bytes were not read.", default=None)
+    signal_id: str = column("Id made of what was said, of what and where; named among a verdict's entries.")
+    protocol: str = column("Name of the protocol.")
+    place: str = column("Where it spoke: `site`, `response`, `page` or `file`.")
+    about: str = column("What it was said of, without credentials.")
+    uri: str = column("Where it was found, without credentials.")
+    fetched_at: str = column("When it was read, ISO 8601 in UTC.")
+    train: str = column("`deny`, `unknown`, `allow` or `unset`, of training.")
+    caption: str = column("The same of captioning.")
+    generate: str = column("The same of generating.")
+    display: str = column("The same of showing.")
+    words: str = column("What was read and what follows from it, for a person.")
+    text: str = column("The raw text, its first 4,000 characters.")
+    digest: str = column("SHA-256 of all of it, in hexadecimal; empty where nothing was read.")
+    size: int = column("Length of all of it.", unit="bytes", span=">= 0")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class RetractionRow:
     """Something that was let in and no longer is, found by screening again. Appended, never replaced."""
 

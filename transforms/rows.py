@@ -18,7 +18,7 @@ from transforms import records
 MAX_BYTES = 60_000
 """Largest encoded batch: below the 64 kB that any shuffled element may have."""
 
-_BUCKETED_BY = {"sources": "uri", "verdicts": "subject"}
+_BUCKETED_BY = {"sources": "uri", "verdicts": "subject", "rights_signals": "subject"}
 
 
 @dataclass

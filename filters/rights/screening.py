@@ -15,6 +15,8 @@ from filters.rights.lookup import Lookup
 from filters.rights.policy import RightsSettings, kept_out
 from filters.rights.precedence import Decision, Gap, Match, Question, decide
 from filters.rights.records import USES, Entries
+from filters.rights.signals import evidence
+from filters.rights.signals.signal import Signal
 from transforms.addresses import redact
 from transforms.records import VerdictRow
 from transforms.settings import ConfigError
@@ -38,12 +40,14 @@ class Subject:
         metadata: What its list said of it: every text is looked through for names, `account` columns for accounts.
         video_id: SHA-256 of its bytes; None where they were not read.
         texts: What captions and transcripts say.
+        signals: What machine-readable signals say.
     """
 
     uri: str
     metadata: Mapping[str, str]
     video_id: str | None = None
     texts: tuple[str, ...] = ()
+    signals: tuple[Signal, ...] = ()
 
 
 class Screen:
@@ -75,33 +79,37 @@ class Screen:
             found += said.matches
         return found
 
-    def decided(self, matches: Sequence[Match], subjects: Iterable[str]) -> dict[str, Decision]:
+    def decided(
+        self, matches: Sequence[Match], subjects: Iterable[str], signals: Sequence[Signal] = ()
+    ) -> dict[str, Decision]:
         """The decision for every use, from what was recognised.
 
         Args:
             matches: Everything that was recognised.
             subjects: Names of the footage, as `exclude` statements name it.
+            signals: What machine-readable signals say.
 
         Raises:
             RegistryError: The registry cannot be read.
         """
         entries = self._lookup.entries(m.work_id for m in matches) if matches else NOBODY
-        return {
-            use: decide(
-                Question(
-                    use=use,
-                    regime=self.settings.regime(use),
-                    at=self.at,
-                    territories=frozenset(self.settings.territories),
-                    subjects=frozenset(subjects),
-                    recipient=self.settings.recipient,
-                ),
-                matches,
-                entries,
-                NOT_CHECKED,
+        names, found = frozenset(subjects), {}
+        for use in USES:
+            question = Question(
+                use=use,
+                regime=self.settings.regime(use),
+                at=self.at,
+                territories=frozenset(self.settings.territories),
+                subjects=names,
+                recipient=self.settings.recipient,
             )
-            for use in USES
-        }
+            found[use] = decide(question, matches, entries, NOT_CHECKED)
+            if signals:
+                by_registry = found[use]
+                open_gaps = [*NOT_CHECKED, *evidence.gaps(signals, use, registry=by_registry)]
+                said = evidence.as_findings(signals, use, by_registry)
+                found[use] = decide(question, matches, entries, open_gaps, said)
+        return found
 
     def said_by(self, entries: Iterable[str]) -> set[str]:
         """Names of the parties whose statements these are."""
@@ -111,7 +119,7 @@ class Screen:
         """What is decided of a source, a row a use."""
         matches = self.matches(subject)
         names = {redact(subject.uri)} | ({f"sha256:{subject.video_id}"} if subject.video_id else set())
-        decisions = self.decided(matches, names)
+        decisions = self.decided(matches, names, subject.signals)
         seen = sorted({f"{m.kind} {m.identifier_id} {m.work_id}: {m.words}" for m in matches})
         return [self._row(subject, use, decision, seen) for use, decision in decisions.items()]
 

@@ -46,8 +46,9 @@ def named(found: dict[str, list[dict[str, Any]]], table: str) -> set[str]:
 
 
 def left_of(out: Path, video: str) -> list[str]:
-    """What the store has under a video's name, but how it was called and that it was refused."""
-    return [p.name for p in (out / "store").glob(f"*/*/*{video}*") if p.parts[-3] not in ("source", screening.MARK)]
+    """What the store has under a video's name, but how it was called and what was said of it."""
+    said = ("source", screening.MARK, screening.SAID_INSIDE)
+    return [p.name for p in (out / "store").glob(f"*/*/*{video}*") if p.parts[-3] not in said]
 
 
 def test_bytes_that_are_refused_are_not_decoded_and_leave_their_verdict_alone(tmp_path: Path, held: Registry):
