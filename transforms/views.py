@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
@@ -10,48 +12,67 @@ from transforms import tables
 
 
 def training(corpus: tables.Corpus, number: int | None = None) -> pa.Table:
-    """Kept clips with where they came from and what is said of them.
+    """Kept clips with where they came from and what is said of them, without what a verdict keeps out.
 
     Every column of `clips`, then `uri` (the first of the video's sources in order of name) and `caption` (the first
-    `short` caption in order of captioner).
+    `short` caption in order of captioner; null where a source keeps its video from being captioned).
     """
+    return _training(corpus, number, _rights(corpus, number))
+
+
+def trainable(corpus: tables.Corpus, number: int | None = None) -> pa.Table:
+    """What a trainer may use: rows of `training` whose every source was screened and let in to train.
+
+    Added: `registry_version`, the oldest that let one of its sources in.
+    """
+    rights = _rights(corpus, number)
+    rows = _training(corpus, number, rights)
+    screened = sorted(set(rights.versions) - rights.unscreened)
+    rows = rows.filter(pc.is_in(rows.column("video_id"), pa.array(screened, pa.string())))
+    versions = [rights.versions[video] for video in rows.column("video_id").to_pylist()]
+    return rows.append_column("registry_version", pa.array(versions, pa.int64()))
+
+
+class _Rights(NamedTuple):
+    """Videos by what verdicts say of their sources; a video is as its strictest source."""
+
+    versions: dict[str, int]
+    unscreened: set[str]
+    kept_out: set[str]
+    silent: set[str]
+
+
+def _rights(corpus: tables.Corpus, number: int | None) -> _Rights:
+    verdicts = tables.read(corpus, "verdicts", number, ["subject", "use", "kept_out", "registry_version"]).to_pylist()
+    said = {(one["subject"], one["use"]): one for one in verdicts if one["use"] in ("train", "caption")}
+    found = _Rights({}, set(), set(), set())
+    for source in tables.read(corpus, "sources", number, ["uri", "video_id"]).to_pylist():
+        video, train = source["video_id"], said.get((source["uri"], "train"))
+        if train is None:
+            found.unscreened.add(video)
+            continue
+        found.versions[video] = min(train["registry_version"], found.versions.get(video, train["registry_version"]))
+        if train["kept_out"]:
+            found.kept_out.add(video)
+        caption = said.get((source["uri"], "caption"))
+        if caption is None or caption["kept_out"]:
+            found.silent.add(video)
+    return found
+
+
+def _training(corpus: tables.Corpus, number: int | None, rights: _Rights) -> pa.Table:
     clips = tables.read(corpus, "clips", number, where=ds.field("kept"))
+    clips = clips.filter(pc.invert(pc.is_in(clips.column("video_id"), pa.array(sorted(rights.kept_out), pa.string()))))
     sources = tables.read(corpus, "sources", number, ["uri", "video_id"])
     captions = tables.read(corpus, "captions", number, ["clip_id", "captioner", "text"], ds.field("kind") == "short")
     uri = _first(sources.sort_by("uri"), "video_id", "uri")
     caption = _first(captions.sort_by([("captioner", "ascending"), ("text", "ascending")]), "clip_id", "text")
     columns = {name: clips.column(name) for name in clips.column_names}
+    pairs = zip(clips.column("clip_id").to_pylist(), clips.column("video_id").to_pylist(), strict=True)
+    texts = [None if video in rights.silent else caption.get(clip) for clip, video in pairs]
     columns["uri"] = pa.array([uri.get(v) for v in clips.column("video_id").to_pylist()], pa.string())
-    columns["caption"] = pa.array([caption.get(c) for c in clips.column("clip_id").to_pylist()], pa.string())
+    columns["caption"] = pa.array(texts, pa.string())
     return pa.table(columns)
-
-
-def trainable(corpus: tables.Corpus, number: int | None = None) -> pa.Table:
-    """What a trainer may use: rows of `training` whose every source was let in to train, by the registry's word.
-
-    What was never screened is not there. Added: `registry_version`, the oldest that let one of its sources in. A
-    caption is null where a source keeps its video from being captioned.
-    """
-    rows = training(corpus, number)
-    verdicts = tables.read(corpus, "verdicts", number, ["subject", "use", "kept_out", "registry_version"]).to_pylist()
-    said = {(one["subject"], one["use"]): one for one in verdicts}
-    versions: dict[str, int] = {}
-    out, silent = set(), set()
-    for source in tables.read(corpus, "sources", number, ["uri", "video_id"]).to_pylist():
-        uri, video = source["uri"], source["video_id"]
-        train, caption = said.get((uri, "train")), said.get((uri, "caption"))
-        if train is None or train["kept_out"]:
-            out.add(video)
-        else:
-            versions[video] = min(train["registry_version"], versions.get(video, train["registry_version"]))
-        if caption is None or caption["kept_out"]:
-            silent.add(video)
-    rows = rows.filter(pc.is_in(rows.column("video_id"), pa.array(sorted(set(versions) - out), pa.string())))
-    videos = rows.column("video_id").to_pylist()
-    captions = zip(videos, rows.column("caption").to_pylist(), strict=True)
-    allowed = pa.array([None if video in silent else text for video, text in captions], pa.string())
-    rows = rows.set_column(rows.column_names.index("caption"), "caption", allowed)
-    return rows.append_column("registry_version", pa.array([versions[video] for video in videos], pa.int64()))
 
 
 def _first(table: pa.Table, key: str, value: str) -> dict[str, str]:
@@ -65,8 +86,8 @@ VIEWS = {"training": training, "trainable": trainable}
 """Every view: a function of an output folder and a snapshot."""
 
 VIEW_DOCS = {
-    "training": "kept clips with their source's uri and first short caption",
-    "trainable": "of these what the rights registry lets in to train, with the version that did",
+    "training": "kept clips with their source's uri and first short caption, without what a verdict keeps out",
+    "trainable": "of these what was screened and let in to train, with the version of the registry that did",
 }
 """What each view holds."""
 

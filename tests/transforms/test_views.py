@@ -91,6 +91,30 @@ def test_training_is_kept_clips_with_their_first_source_and_first_short_caption(
     assert found == {"k1": ("a.mp4", "from attributes"), "k3": ("c.mp4", None)}
 
 
+def verdicts(uri: str, video: str, train: bool, caption: bool, version: int) -> list[tuple[str, dict]]:
+    """Rows of a source that is kept out of training, of captioning, or of neither."""
+    row = {**past.examples(records.VerdictRow)[0], "subject": uri, "video_id": video, "registry_version": version}
+    return [("verdicts", {**row, "use": u, "kept_out": out}) for u, out in (("train", train), ("caption", caption))]
+
+
+def test_what_a_verdict_keeps_out_is_in_no_view_and_what_was_not_screened_is_not_trainable(tmp_path):
+    videos = {"v1": ["a.mp4", "b.mp4"], "v2": ["c.mp4", "d.mp4"], "v3": ["e.mp4"], "v4": ["f.mp4", "g.mp4"]}
+    made = [("sources", source(uri, video)) for video, uris in videos.items() for uri in uris]
+    made += [("clips", clip(f"k-{video}", video, 0, True)) for video in videos]
+    made += [("captions", caption(f"k-{video}", video, "attributes", "short", "words")) for video in videos]
+    made += verdicts("a.mp4", "v1", False, False, 5) + verdicts("b.mp4", "v1", False, False, 3)
+    made += verdicts("c.mp4", "v2", False, False, 5) + verdicts("d.mp4", "v2", True, False, 5)
+    made += verdicts("e.mp4", "v3", False, True, 5)
+    made += verdicts("f.mp4", "v4", False, False, 5)  # and nobody asked about g.mp4
+    corpus = committed(str(tmp_path / "out"), "first", made)
+    training = {row["video_id"]: row["caption"] for row in views.training(corpus).to_pylist()}
+    assert training == {"v1": "words", "v3": None, "v4": "words"}
+    trainable = {
+        row["video_id"]: (row["caption"], row["registry_version"]) for row in views.trainable(corpus).to_pylist()
+    }
+    assert trainable == {"v1": ("words", 3), "v3": (None, 5)}
+
+
 def test_a_view_is_as_of_its_snapshot(corpus):
     assert views.training(corpus).column("clip_id").to_pylist() == ["k1"]
     assert sorted(views.training(corpus, 1).column("clip_id").to_pylist()) == ["k1", "k3"]
