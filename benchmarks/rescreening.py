@@ -10,6 +10,7 @@ source's; `rushes screen` runs as a command. Claim: 100 entries against 5 M clip
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import subprocess
 import sys
@@ -24,10 +25,12 @@ import pyarrow as pa
 
 from benchmarks.browse import generate
 from filters.rights import registry
+from filters.rights.policy import RightsSettings
 from filters.rights.publishing import publish
 from filters.rights.records import USES, IdentifierRow, PartyRow, StatementRow, WorkRow, identifier_id, says
 from filters.rights.registry import Registry, Version
 from transforms import commits, merge, records, tables
+from transforms.store import canonical
 
 SECONDS = 60.0
 """Most seconds for 100 entries against 5 M clips."""
@@ -59,8 +62,9 @@ def entries(count: int, known: str) -> list[Any]:
     return rows
 
 
-def decide_all(corpus: tables.Corpus, state: Version) -> None:
-    """Verdicts of every source: allowed by a version."""
+def decide_all(corpus: tables.Corpus, held: Registry, state: Version) -> None:
+    """Verdicts of every source: allowed by a version, in a run that went by it."""
+    rights = RightsSettings(rights=held.root, rights_version=state.number, as_of=state.recorded_at.isoformat())
     base = tables.snapshot(corpus).number
     staged = []
     for bucket, parts in tables.bucket_parts(corpus, ["sources"], base)["sources"].items():
@@ -92,13 +96,14 @@ def decide_all(corpus: tables.Corpus, state: Version) -> None:
         staged.append(
             merge.Merged("verdicts", bucket, (merge.write_part(corpus.table_uri("verdicts"), bucket, table),))
         )
-    commits.commit(corpus, "decided", base, {}, staged, _run_row)
+    commits.commit(corpus, f"decided{base}", base, {}, staged, lambda number: _run_row(number, rights))
 
 
-def _run_row(number: int) -> Any:
+def _run_row(number: int, rights: RightsSettings) -> Any:
     now = datetime.now(UTC)
     return records.RunRow(
-        run_id=f"made{number}", job="curate", status="done", started=now, ended=now, commit=number, config="{}",
+        run_id=f"made{number}", job="curate", status="done", started=now, ended=now, commit=number,
+        config=canonical({"rights": dataclasses.asdict(rights)}),
         versions="{}", balance="{}", decoded_frames=0, source_frames=0, source_bytes=0, read_bytes=0,
         footage_seconds=0.0,
     )  # fmt: skip
@@ -135,7 +140,7 @@ def main(argv: list[str] | None = None) -> int:
                 acme = PartyRow(party_id="acme", name="Acme", kind="studio", verified_by="legal")
                 now = datetime.now(UTC) - timedelta(hours=1)
                 said: dict[str, Any] = {"author": "bench", "reason": "bench", "now": now}
-                decide_all(corpus, publish(held, batches([acme]), base=0, **said))
+                decide_all(corpus, held, publish(held, batches([acme]), base=0, **said))
                 publish(held, batches(entries(changes, known)), base=1, **said)
                 took, decided = screened(out, held)
                 bound = clips == 5_000_000 and changes == 100

@@ -81,7 +81,7 @@ def impact(corpus: tables.Corpus, old: Screen, new: Screen, examples: int = 20) 
     """
     base = tables.snapshot(corpus).number
     buckets = rescreening.buckets(corpus, base)
-    news = rescreening.changed(new.settings, delta.Moment(old.state, old.at))
+    news = rescreening.changed(new.settings, [delta.Moment(old.state, old.at)])
     found = {video for _, parts in buckets for video in rescreening.find(corpus, parts, news)}
     items: dict[str, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
     for _, parts in buckets:

@@ -61,16 +61,20 @@ class News(NamedTuple):
     names: tuple[str, ...]
 
 
-def changed(rights: RightsSettings, before: delta.Moment) -> News:
+def changed(rights: RightsSettings, before: Sequence[delta.Moment]) -> News:
     """The works about which the registry says something new.
+
+    Args:
+        rights: The job's settings, pinned.
+        before: What was decided by until now.
 
     Raises:
         RegistryError: The registry cannot be read.
     """
     there = registry.open_registry(str(rights.rights))
     now = delta.Moment(registry.version(there, rights.rights_version), rights.moment)
-    works = delta.changed_works(there, before, now)
-    found = delta.identifiers(there, [before, now], works)
+    works = set().union(*(delta.changed_works(there, one, now) for one in before))
+    found = delta.identifiers(there, [*before, now], works)
     parents = registry.current(there, "works", now.state, ["work_id", "parent"])
     said = found.filter(pc.equal(found.column("kind"), "text")).select(["value", "aliases"]).to_pylist()
     named = {name for row in said for name in (row["value"], *(row["aliases"] or ()))}

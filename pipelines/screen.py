@@ -19,7 +19,7 @@ import apache_beam as beam
 from apache_beam.pvalue import AsDict, PCollection
 
 from filters.rights import delta, registry
-from filters.rights.registry import EMPTY, Registry
+from filters.rights.registry import EMPTY
 from pipelines import engine, options, pinning, rescreening, screening
 from pipelines.columns import say
 from pipelines.config import Config
@@ -74,7 +74,7 @@ def run(argv: Sequence[str]) -> int:
         raise ConfigError("no --rights given: name the registry to screen with")
     corpus = tables.open_corpus(words.output)
     settled = pinning.pinned(settled, words.output)
-    before = last_screened(corpus, settled)
+    before = decided_by(corpus, settled)
     code = engine.run_job(
         "screen",
         words.output,
@@ -89,26 +89,36 @@ def run(argv: Sequence[str]) -> int:
     return code
 
 
-def last_screened(corpus: tables.Corpus, config: Config) -> delta.Moment:
-    """What everything in a corpus was last decided by: the last screening, or the oldest verdict that stands.
+def decided_by(corpus: tables.Corpus, config: Config) -> list[delta.Moment]:
+    """What the verdicts that stand were decided by: the last screening and every run after it.
 
-    Where that was another registry, or nothing was decided yet, it is the empty registry: everything is new.
+    Where one of them went by another registry or other regimes, or there was none, it is the empty registry: everything
+    is new.
     """
-    never = delta.Moment(EMPTY, datetime.fromtimestamp(0, UTC))
+    never = [delta.Moment(EMPTY, datetime.fromtimestamp(0, UTC))]
     there = registry.open_registry(str(config.rights.rights))
-    told = tables.read(corpus, "runs", columns=["job", "status", "started", "config"]).to_pylist()
-    done = [run for run in told if run["job"] == "screen" and run["status"] != "refused"]
-    if done:
-        rights = json.loads(max(done, key=lambda run: run["started"])["config"])["rights"]
-        same = rights["rights"] == there.root and _regimes(rights) == _regimes(dataclasses.asdict(config.rights))
-        return _moment(there, rights["rights_version"], rights["as_of"]) if same else never
-    rows = tables.read(corpus, "verdicts", columns=["registry_version", "registry_digest", "at"])
-    groups = rows.group_by(["registry_version", "registry_digest"]).aggregate([("at", "min")]).to_pylist()
-    if not groups:
-        return never
-    first = min(groups, key=lambda row: row["registry_version"])
-    moment = _moment(there, first["registry_version"], min(row["at_min"] for row in groups))
-    return moment if moment.state.digest == first["registry_digest"] else never
+    runs = tables.read(corpus, "runs", columns=["job", "status", "started", "config"]).to_pylist()
+    told = [(run["job"], json.loads(run["config"]).get("rights") or {}) for run in sorted(runs, key=_started)]
+    done = [(job, rights) for job, rights in told if rights.get("rights")]
+    last = max((place for place, (job, _) in enumerate(done) if job == "screen"), default=0)
+    moments: dict[int, list[datetime]] = {}
+    for _, rights in done[last:]:
+        if rights["rights"] != there.root or _regimes(rights) != _regimes(dataclasses.asdict(config.rights)):
+            return never
+        moments.setdefault(rights["rights_version"], []).append(datetime.fromisoformat(rights["as_of"]))
+    states = {number: registry.version(there, number) for number in moments}
+    columns = ["registry_version", "registry_digest"]
+    for one in tables.read(corpus, "verdicts", columns=columns).group_by(columns).aggregate([]).to_pylist():
+        known = states.get(one["registry_version"]) or registry.version(there, one["registry_version"])
+        if known.digest != one["registry_digest"]:
+            return never
+    found = {(number, at) for number, every in moments.items() for at in (min(every), max(every))}
+    return [delta.Moment(states[number], at) for number, at in sorted(found)] or never
+
+
+def _started(run: Mapping[str, Any]) -> datetime:
+    started: datetime = run["started"]
+    return started
 
 
 def _regimes(rights: Mapping[str, Any]) -> list[Any]:
@@ -116,12 +126,8 @@ def _regimes(rights: Mapping[str, Any]) -> list[Any]:
     return [rights[name] for name in names] + [sorted(rights["territories"] or ()), rights["recipient"]]
 
 
-def _moment(there: Registry, number: int, at: str) -> delta.Moment:
-    return delta.Moment(registry.version(there, number) if number else EMPTY, datetime.fromisoformat(at))
-
-
 def screened(
-    pipeline: beam.Pipeline, plan: RunPlan, config: Config, before: delta.Moment, apply: bool
+    pipeline: beam.Pipeline, plan: RunPlan, config: Config, before: Sequence[delta.Moment], apply: bool
 ) -> dict[str, PCollection[Any]]:
     """Wire the tables to verdicts and retractions, as `writing.WriteTables` takes them.
 
@@ -129,7 +135,7 @@ def screened(
         pipeline: The pipeline.
         plan: What the run was launched with.
         config: The configuration, pinned.
-        before: What everything was decided by until now.
+        before: What the verdicts that stand were decided by.
         apply: Remove what is denied.
     """
     places = pipeline | "Buckets" >> beam.Create(rescreening.buckets(plan.corpus, plan.base))
@@ -156,7 +162,7 @@ def screened(
 class _Find(beam.DoFn):
     """Buckets to the videos that something changed for."""
 
-    def __init__(self, plan: RunPlan, config: Config, before: delta.Moment, apply: bool) -> None:
+    def __init__(self, plan: RunPlan, config: Config, before: Sequence[delta.Moment], apply: bool) -> None:
         self._plan, self._config, self._before, self._apply = plan, config, before, apply
 
     def setup(self) -> None:

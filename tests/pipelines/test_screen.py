@@ -117,6 +117,18 @@ def test_a_statement_that_begins_later_is_found_on_its_day(made: tuple[Path, str
     assert video in trainable(out)
 
 
+def test_a_run_that_went_back_to_an_older_state_is_screened_from_there(tmp_path: Path, held: Registry):
+    footage, out = corpora.tiny_corpus(tmp_path), tmp_path / "out"
+    video = sha256(footage / FILM)
+    put(held, known("film", "sha256", video), say("no", "opt_out", recorded_at=None), on=2)
+    screened(footage / "a_cuts.mp4", out, held)
+    again(out, held, "--as-of", day(20_000).isoformat())
+    screened(footage / FILM, out, held, "--rights-version", "1")
+    assert video in trainable(out)
+    again(out, held)
+    assert video not in trainable(out)
+
+
 def test_a_name_in_a_caption_waits_for_a_person(made: tuple[Path, str], held: Registry):
     out, _ = made
     (first, *_) = corpora.rows(out)["captions"]
