@@ -162,7 +162,7 @@ class WebServer:
         refuse_head: Answer 403 to HEAD, as signed addresses do.
         ranges: Honour Range.
         asked: Every request so far.
-        sent: Bytes of bodies sent so far.
+        sent: Bytes of bodies so far, counted before they are sent: who has read them finds them counted.
     """
 
     def __init__(self, host: str = "127.0.0.1") -> None:
@@ -253,14 +253,14 @@ def _handler(server: WebServer) -> type[BaseHTTPRequestHandler]:
 
         def _send(self, content: bytes | Path, start: int, end: int) -> None:
             if isinstance(content, bytes):
-                self.wfile.write(content[start:end])
                 server.sent += end - start
+                self.wfile.write(content[start:end])
                 return
             with content.open("rb") as file, contextlib.suppress(ConnectionError):
                 file.seek(start)
                 while start < end and (data := file.read(min(2**20, end - start))):
+                    server.sent += len(data)
                     self.wfile.write(data)
                     start += len(data)
-                    server.sent += len(data)
 
     return Handler
