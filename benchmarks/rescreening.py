@@ -1,6 +1,7 @@
 """Rescreening: what a changed registry costs over a corpus that is there, by size of corpus and of change.
 
-    python -m benchmarks.rescreening [--clips 1000000,2000000,5000000] [--changes 100,1000,10000] [--folder FOLDER]
+    python -m benchmarks.rescreening [--clips 1000000,2000000,5000000] [--changes 100,1000,10000] [--folder FOLDER] \
+        [--plot FILE.html]
 
 Rows are generated (a caption for every clip, a source for every 25), all decided by version 1 of a registry; version 2
 refuses some works, half of them recognised by a name, half by an address. One name is in the captions, one address is a
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 import pyarrow as pa
 
 from benchmarks.browse import generate
@@ -119,14 +121,33 @@ def screened(out: Path, held: Registry) -> tuple[float, int]:
     return took, json.loads(newest.read_bytes())["balance"]["screened"]["in"]
 
 
+def plotted(seconds: dict[tuple[int, int], float]) -> go.Figure:
+    """Seconds by size of corpus, a line a size of change."""
+    figure = go.Figure()
+    for changes in sorted({changes for _, changes in seconds}):
+        sizes = sorted(clips for clips, of in seconds if of == changes)
+        figure.add_scatter(
+            x=[clips / 1e6 for clips in sizes],
+            y=[seconds[clips, changes] for clips in sizes],
+            name=f"{changes:,} entries",
+            mode="lines+markers",
+        )
+    figure.add_hline(y=SECONDS, line_dash="dot", annotation_text="bar: 100 entries, 5 M clips")
+    figure.update_layout(template="plotly_white", width=900, height=450, margin={"t": 30})
+    figure.update_xaxes(title="million clips", rangemode="tozero")
+    figure.update_yaxes(title="seconds of rushes screen", rangemode="tozero")
+    return figure
+
+
 def main(argv: list[str] | None = None) -> int:
     """Measure, print, compare with the claim."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", default="1000000,2000000,5000000", help="sizes of the corpus")
     parser.add_argument("--changes", default="100,1000,10000", help="entries of the change")
     parser.add_argument("--folder", help="where the corpora go and stay; by default a temporary one")
+    parser.add_argument("--plot", help="write the figures as a plot, an HTML page, to this file")
     given = parser.parse_args(argv)
-    missed = False
+    missed, seconds = False, {}
     with tempfile.TemporaryDirectory(prefix="rushes-screen-") as scratch:
         folder = Path(given.folder or scratch)
         for clips in map(int, given.clips.split(",")):
@@ -143,11 +164,14 @@ def main(argv: list[str] | None = None) -> int:
                 decide_all(corpus, held, publish(held, batches([acme]), base=0, **said))
                 publish(held, batches(entries(changes, known)), base=1, **said)
                 took, decided = screened(out, held)
+                seconds[clips, changes] = took
                 bound = clips == 5_000_000 and changes == 100
                 missed |= bound and took > SECONDS
                 print(
                     f"{clips:>9} clips, {changes:>6} entries: {took:6.1f} s, {decided} sources decided anew", flush=True
                 )
+    if given.plot:
+        plotted(seconds).write_html(given.plot, config={"displayModeBar": False})
     return int(missed)
 
 
