@@ -54,7 +54,7 @@ def entries(count: int, known: str) -> list[Any]:
     """`count` works that are refused: by names, one of which is `NAMED`, and by addresses, one of which is known."""
     rows: list[Any] = []
     for n in range(count):
-        kind, value = ("text", f"Unheard Title {n:07d}") if n % 2 else ("url_prefix", f"example.org/films/{n}/")
+        kind, value = ("text", f"A Title Unheard{n:07d}") if n % 2 else ("url_prefix", f"example.org/films/{n}/")
         value = NAMED if n == 1 else known if n == 0 else value
         work = f"work-{n:07d}"
         rows.append(WorkRow(work_id=work, title=value, kind="title", owners=["acme"]))

@@ -19,7 +19,7 @@ from filters.rights import delta, registry
 from filters.rights.compiling import compile_matcher
 from filters.rights.matching import Matcher, Source
 from filters.rights.policy import RightsSettings
-from filters.rights.prefilter import may_hold
+from filters.rights.prefilter import may_hold, pattern
 from filters.rights.screening import Screen
 from pipelines import asking, screening
 from transforms import merge, records, tables
@@ -54,11 +54,11 @@ class News(NamedTuple):
 
     Attributes:
         matcher: Recognises them.
-        names: Their names.
+        pattern: What a text that may hold one of their names matches, as `prefilter.pattern`.
     """
 
     matcher: Matcher
-    names: tuple[str, ...]
+    pattern: str | None
 
 
 def changed(rights: RightsSettings, before: Sequence[delta.Moment]) -> News:
@@ -81,7 +81,7 @@ def changed(rights: RightsSettings, before: Sequence[delta.Moment]) -> News:
     with tempfile.TemporaryDirectory(prefix="rushes-matcher-") as folder:
         path = Path(folder, "changed.bin")
         path.write_bytes(compile_matcher(found, parents))
-        return News(Matcher(path), tuple(sorted(named)))  # What is mapped stays when the file's name goes.
+        return News(Matcher(path), pattern(named))  # What is mapped stays when the file's name goes.
 
 
 def _table(corpus: tables.Corpus, table: str, parts: Parts, names: Sequence[str] = ()) -> pa.Table:
@@ -107,7 +107,7 @@ def find(corpus: tables.Corpus, parts: Parts, news: News, due: Collection[str | 
         if found or known.get(row["uri"]) in due or news.matcher.bytes_hash(row["video_id"]):
             yield row["video_id"]
     captions = _table(corpus, "captions", parts, ["video_id", "text"])
-    captions = captions.filter(may_hold(captions.column("text"), news.names))
+    captions = captions.filter(may_hold(captions.column("text"), news.pattern))
     texts = news.matcher.texts(captions.column("text").to_pylist(), "caption")
     hits = pa.array([bool(text.matches or text.near) for text in texts], pa.bool_())
     yield from captions.filter(hits).column("video_id").unique().to_pylist()
