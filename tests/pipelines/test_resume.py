@@ -21,9 +21,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from filters.rights import registry
 from pipelines import scenes
+from tests.filters.rights.said import EVERYBODY, put, say
 from tests.pipelines import corpora
 from tests.pipelines.processes import Rushes, ended, until
+from tests.pipelines.test_screening import known, left_of
 from transforms import pool, tables
 
 KEPT: tuple[str, ...] = ("--min-seconds", "1", "--min-side", "64")
@@ -91,6 +94,30 @@ def many(folder: Path, copies: int = 3) -> Path:
         for k in range(copies):
             (made / f"{k}_{name}").write_bytes((made / name).read_bytes() + struct.pack(">I4sQ", 16, b"free", k))
     return made
+
+
+@pytest.mark.slow
+def test_what_is_refused_after_a_kill_leaves_nothing_that_can_be_read(tmp_path: Path) -> None:
+    footage, out, held = many(tmp_path), tmp_path / "out", registry.create(str(tmp_path / "rights"))
+    put(held, *EVERYBODY)
+    command = ["curate", *corpora.command(footage, out, *KEPT, "--rights", held.root)]
+    run = Rushes(command, tmp_path / "runs")
+    with ended(run):
+        until(functools.partial(ended_or_more, run, out, 0))
+        run.signal(signal.SIGKILL)
+        assert run.wait() == -signal.SIGKILL
+    # Measured and not decided for the tables: nothing of it can be found there.
+    video = next(iter(measured(out)))
+    assert tables.read(tables.open_corpus(str(out)), "videos").num_rows == 0
+    put(held, known("film", "sha256", video), say("no", "opt_out"), on=2)
+    again = Rushes(command, tmp_path / "runs")
+    with ended(again):
+        assert again.wait() == WITH_FAILURES, again.output
+    assert left_of(out, video) == []
+    rows = corpora.rows(out)
+    assert all(row["video_id"] != video for name in ("sources", "videos", "clips", "captions") for row in rows[name])
+    verdicts = {row["verdict"] for row in rows["verdicts"] if (row["video_id"], row["use"]) == (video, "train")}
+    assert verdicts == {"deny"}
 
 
 @pytest.mark.slow
