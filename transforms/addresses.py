@@ -17,6 +17,8 @@ import socket
 import urllib.parse
 from typing import Final
 
+import idna
+
 from transforms.failures import ElementError
 
 SCHEMES: Final = ("s3", "gs", "http", "https", "memory")
@@ -25,6 +27,8 @@ SCHEMES: Final = ("s3", "gs", "http", "https", "memory")
 _ALIASES: Final = {"gcs": "gs", "s3a": "s3", "s3n": "s3"}
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+)://")
 _URL_IN_TEXT: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://[^\s'\"<>]+")
+
+_HOST_NAME: Final = re.compile(r"[a-z0-9._-]+")
 
 _SIGNING: Final = re.compile(
     # AWS and Google signature families; CloudFront; Azure shared access signatures; plain passwords.
@@ -93,8 +97,7 @@ def _normalise_web(name: str, uri: str) -> str:
     host, port = parts.hostname, parts.port
     if not host:
         raise ValueError(f"{name}:// uri without a host")
-    if not host.isascii():
-        host = host.encode("idna").decode()
+    host = ascii_host(host)
     netloc = f"[{host}]" if ":" in host else host
     if port is not None and port != {"http": 80, "https": 443}[name]:
         netloc += f":{port}"
@@ -104,6 +107,25 @@ def _normalise_web(name: str, uri: str) -> str:
     path = urllib.parse.quote(parts.path or "/", safe="%/:@!$&'()*+,;=~[]")
     query = urllib.parse.quote(parts.query, safe="%/:@!$&'()*+,;=~?[]{}|")
     return urllib.parse.urlunsplit((name, netloc, path, query, ""))
+
+
+def ascii_host(host: str) -> str:
+    """A host name as it is looked up: after IDNA 2008 as browsers apply it (UTS 46), so `ß` stays a letter of its own.
+
+    Names that it forbids but that are in use (of emoji) are spelled after IDNA 2003.
+
+    Raises:
+        ValueError: It can be no host name.
+    """
+    if host.isascii():
+        return host
+    try:
+        return idna.encode(host, uts46=True).decode()
+    except idna.IDNAError as error:
+        found = host.encode("idna").decode().lower()
+        if not _HOST_NAME.fullmatch(found):
+            raise ValueError(f"no host name: {host!r}") from error
+        return found
 
 
 def join(base: str, *parts: str) -> str:

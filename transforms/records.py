@@ -17,6 +17,9 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from transforms.column import column
+from transforms.release_records import LicensedUseRow as LicensedUseRow
+from transforms.release_records import ReleaseClipRow as ReleaseClipRow
+from transforms.release_records import ReleaseRow as ReleaseRow
 from transforms.review_records import MarkRow
 from transforms.rights_records import RetractionRow as RetractionRow
 from transforms.rights_records import SaidRow as SaidRow
@@ -350,7 +353,21 @@ class CaptionRow:
     )
 
 
-Row = SourceRow | VideoRow | ClipRow | CaptionRow | VerdictRow | SaidRow | RetractionRow | MarkRow | FailureRow | RunRow
+Row = (
+    SourceRow
+    | VideoRow
+    | ClipRow
+    | CaptionRow
+    | VerdictRow
+    | SaidRow
+    | ReleaseRow
+    | ReleaseClipRow
+    | LicensedUseRow
+    | RetractionRow
+    | MarkRow
+    | FailureRow
+    | RunRow
+)
 RECORDS: tuple[type[Any], ...] = (
     SourceRow,
     VideoRow,
@@ -358,6 +375,9 @@ RECORDS: tuple[type[Any], ...] = (
     CaptionRow,
     VerdictRow,
     SaidRow,
+    ReleaseRow,
+    ReleaseClipRow,
+    LicensedUseRow,
     RetractionRow,
     MarkRow,
     FailureRow,

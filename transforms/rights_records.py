@@ -13,7 +13,7 @@ class VerdictRow:
     """Whether one source may be used in one way. A video may be used only if all its sources may."""
 
     table: ClassVar[str] = "verdicts"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     key: ClassVar[tuple[str, ...]] = ("subject", "use")
     scope: ClassVar[tuple[str, ...]] = ("subject",)
 
@@ -21,7 +21,7 @@ class VerdictRow:
     use: str = column("`train`, `caption`, `generate` or `display`.")
     verdict: str = column("`deny`, `review`, `unknown` or `allow`.")
     kept_out: bool = column(
-        "It may not be used so: denied, or not decided and the configuration keeps such footage out."
+        "It may not be used so: denied, or not decided or generated and the configuration keeps such footage out."
     )
     regime: str = column("`opt-out`: allowed unless refused; `opt-in`: refused unless granted.")
     video_id: str | None = column("The video; null where its bytes were not read.", default=None)
@@ -32,6 +32,9 @@ class VerdictRow:
     registry_version: int = column("Version of the registry that it was decided with.", span=">= 0")
     registry_digest: str = column("SHA-256 of that version; empty of the empty registry.")
     at: str = column("The moment for which it was decided, ISO 8601 in UTC: when the run was launched.")
+    origin: str | None = column(
+        "How the footage was made: `generated`, or `composite` with generated parts; null: nobody says.", default=None
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,7 +42,7 @@ class SaidRow:
     """What a machine-readable signal said of one source: robots.txt, TDMRep, C2PA, ..."""
 
     table: ClassVar[str] = "rights_signals"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     key: ClassVar[tuple[str, ...]] = ("subject", "signal_id")
     scope: ClassVar[tuple[str, ...]] = ("subject",)
 
@@ -59,22 +62,30 @@ class SaidRow:
     text: str = column("The raw text, its first 4,000 characters.")
     digest: str = column("SHA-256 of all of it, in hexadecimal; empty where nothing was read.")
     size: int = column("Length of all of it.", unit="bytes", span=">= 0")
+    origin: str | None = column(
+        "How it says that the footage was made: `generated` or `composite`; null: it does not say.", default=None
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RetractionRow:
-    """Something that was let in and no longer is, found by screening again. Appended, never replaced."""
+    """Something that was let in, handed out or made and may no longer be used, found by screening again.
+
+    Rows are added, never replaced.
+    """
 
     table: ClassVar[str] = "retractions"
-    version: ClassVar[int] = 1
-    key: ClassVar[tuple[str, ...]] = ("run_id", "kind", "id", "use")
+    version: ClassVar[int] = 2
+    key: ClassVar[tuple[str, ...]] = ("run_id", "kind", "id", "video_id", "use")
     scope: ClassVar[tuple[str, ...]] = ()
 
     run_id: str = column("The run that found it.")
-    kind: str = column("`source`, `video`, `clip` or `caption`.")
-    id: str = column("Its uri, video_id or clip_id; of a caption `clip_id/captioner`.")
-    video_id: str = column("The video that it is or comes from.")
-    use: str = column("`train` or `caption`: what it may no longer be used for.")
+    kind: str = column("`source`, `video`, `clip`, `caption`, `release` or `asset`.")
+    id: str = column("Its uri, video_id, clip_id, release_id or asset id; of a caption `clip_id/captioner`.")
+    video_id: str = column(
+        "The video that it is or comes from; of a release the one that may no longer be in it, of an asset empty."
+    )
+    use: str = column("`train`, `caption`, `generate` or `display`: what it may no longer be used for.")
     was: str = column("The verdict before; `none` where it was never screened.")
     verdict: str = column("The verdict now.")
     entries: list[str] = column("Ids of the statements that decided, sorted.", default=None)
@@ -82,3 +93,8 @@ class RetractionRow:
     registry_version: int = column("Version of the registry that it was decided with.", span=">= 0")
     at: str = column("The moment for which it was decided, ISO 8601 in UTC.")
     removed: bool = column("Its row, and what the store held of it, were removed by this run.")
+    action: str | None = column(
+        "What a release or asset needs: `withdraw` (take back what was handed out or made), `retrain` (and train again"
+        " without it) or `review` (a person has to look); null of what left `trainable` by itself.",
+        default=None,
+    )

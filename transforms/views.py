@@ -23,14 +23,17 @@ def training(corpus: tables.Corpus, number: int | None = None) -> pa.Table:
 def trainable(corpus: tables.Corpus, number: int | None = None) -> pa.Table:
     """What a trainer may use: rows of `training` whose every source was screened and let in to train.
 
-    Added: `registry_version`, the oldest that let one of its sources in.
+    Added: `registry_version`, the oldest that let one of its sources in, and `origin`, null where nobody says that the
+    video was generated.
     """
     rights = _rights(corpus, number)
     rows = _training(corpus, number, rights)
     screened = sorted(set(rights.versions) - rights.unscreened)
     rows = rows.filter(pc.is_in(rows.column("video_id"), pa.array(screened, pa.string())))
     versions = [rights.versions[video] for video in rows.column("video_id").to_pylist()]
-    return rows.append_column("registry_version", pa.array(versions, pa.int64()))
+    origins = [rights.origins.get(video) for video in rows.column("video_id").to_pylist()]
+    rows = rows.append_column("registry_version", pa.array(versions, pa.int64()))
+    return rows.append_column("origin", pa.array(origins, pa.string()))
 
 
 class _Rights(NamedTuple):
@@ -40,18 +43,23 @@ class _Rights(NamedTuple):
     unscreened: set[str]
     kept_out: set[str]
     silent: set[str]
+    origins: dict[str, str]
 
 
 def _rights(corpus: tables.Corpus, number: int | None) -> _Rights:
-    verdicts = tables.read(corpus, "verdicts", number, ["subject", "use", "kept_out", "registry_version"]).to_pylist()
+    columns = ["subject", "use", "kept_out", "registry_version", "origin"]
+    verdicts = tables.read(corpus, "verdicts", number, columns).to_pylist()
     said = {(one["subject"], one["use"]): one for one in verdicts if one["use"] in ("train", "caption")}
-    found = _Rights({}, set(), set(), set())
+    found = _Rights({}, set(), set(), set(), {})
     for source in tables.read(corpus, "sources", number, ["uri", "video_id"]).to_pylist():
         video, train = source["video_id"], said.get((source["uri"], "train"))
         if train is None:
             found.unscreened.add(video)
             continue
         found.versions[video] = min(train["registry_version"], found.versions.get(video, train["registry_version"]))
+        if train["origin"]:
+            # `generated` and `composite`: the former comes later in the alphabet and counts more.
+            found.origins[video] = max(train["origin"], found.origins.get(video, ""))
         if train["kept_out"]:
             found.kept_out.add(video)
         caption = said.get((source["uri"], "caption"))

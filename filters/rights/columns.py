@@ -25,7 +25,7 @@ from filters.rights.records import (
     USES,
     WORK_KINDS,
 )
-from transforms.addresses import has_scheme, normalise, redact
+from transforms.addresses import has_scheme, normalise, redact, scheme
 
 LONGEST_CELL: Final = 4000
 """Most characters of a cell."""
@@ -37,6 +37,8 @@ _ID: Final = re.compile(r"[^\s|,;\x00-\x1f]{1,128}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _SPACE: Final = re.compile(r"\s")
+_SCHEME: Final = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
+_EVERY_FILE: Final = re.compile(r"/\*$")
 _WORDS: Final = re.compile(r"[,;|\n]+|\s{2,}")
 
 
@@ -197,9 +199,7 @@ def value_of(kind: str, text: str) -> str:
         if "/" in text or "." not in text or _SPACE.search(text):
             raise CellError("a host name alone, as example.org: an address is identified by url_prefix")
     elif kind == "url_prefix":
-        text = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://", "", text)
-        if "." not in text.partition("/")[0] or _SPACE.search(text):
-            raise CellError("an address, as example.org/films/: host and path, without spaces")
+        text = _prefix(text)
     elif kind == "account":
         if not re.fullmatch(r"[A-Za-z0-9._-]+:[^\s|]+", text):
             raise CellError("platform:id, as youtube:UCabc (the id that never changes, not the display name)")
@@ -209,6 +209,27 @@ def value_of(kind: str, text: str) -> str:
     elif _SCIENTIFIC.fullmatch(text) or _SPACE.search(text):
         raise CellError("a reference without spaces, as text: format the column as text")
     return text
+
+
+def _prefix(text: str) -> str:
+    """A prefix of addresses: of sites without scheme, of buckets with it, of local files as a path."""
+    where = scheme(text)
+    if where in ("s3", "gs") or (not where and (has_scheme(text) or text.startswith("/"))):
+        place = _EVERY_FILE.sub("", text)
+        if not where and text.startswith("//"):
+            raise CellError("an address, as example.org/films/, or a path, as /mnt/films/: not both")
+        try:
+            place = normalise(place)
+        except ValueError as error:
+            raise CellError(f"no address ({error})") from None
+        if place == "/":
+            raise CellError("every file there is: name a folder")
+        return place.rstrip("/")
+    bare = _SCHEME.sub("", text)
+    host = bare.partition("/")[0]
+    if _SPACE.search(text) or (host and "." not in host and not has_scheme(text)) or not host or where == "memory":
+        raise CellError("an address, as example.org/films/: host and path without spaces; s3://bucket/, or /folder/")
+    return bare if "." in host else text
 
 
 def _footage(text: str) -> str:
@@ -300,7 +321,8 @@ COLUMNS: Final = (
     SheetColumn("language", "Language of the name; blank: any.", "en", _language, "identifier"),
     SheetColumn(
         "component",
-        f"What it recognises: one of {_words(COMPONENTS)}. Blank: pictures and sound.",
+        f"What it recognises: one of {_words(COMPONENTS)}. Blank: of a person face and voice (a likeness), of a"
+        " character the character, else pictures and sound.",
         "picture",
         _one_of(COMPONENTS),
         "identifier",
@@ -316,13 +338,21 @@ COLUMNS: Final = (
     ),
     SheetColumn("through", "Id of the party that spoke for it. Blank: it spoke itself.", "agency", _name, "statement"),
     SheetColumn(
-        "uses", f"Any of {_words(USES)}. Blank, of a refusal: all.", "train, generate", _some_of(USES), "statement"
+        "uses",
+        f"Any of {_words(USES)}. Blank, of a refusal: all; so a revoke refuses every use, not only those of its grant.",
+        "train, generate",
+        _some_of(USES),
+        "statement",
     ),
     SheetColumn(
         "territory", "Countries as two letters, or WORLD. Blank, of a refusal: WORLD.", "WORLD", _places, "statement"
     ),
     SheetColumn(
-        "components", f"Any of {_words(COMPONENTS)}. Blank: all.", "picture", _some_of(COMPONENTS), "statement"
+        "components",
+        f"Any of {_words(COMPONENTS)}; a likeness is a face and a voice. Blank: all.",
+        "voice",
+        _some_of(COMPONENTS),
+        "statement",
     ),
     SheetColumn("products", "Products a grant is for. Blank: any.", "shoes", _texts, "statement"),
     SheetColumn("languages", "Languages a grant is for. Blank: any.", "en, de", _languages, "statement"),

@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from filters.rights import names, places
 from filters.rights.compiled import pack
 
-RECIPE: Final = 1
+RECIPE: Final = 2
 """Raised whenever what is compiled, or how it is looked up, changes."""
 
 KINDS: Final = ("url_prefix", "domain", "account", "sha256", "iscc", "text")

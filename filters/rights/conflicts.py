@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from filters.rights.precedence import Match, Question, decide
-from filters.rights.records import COMPONENTS, REFUSALS, USES, WORLD, Entries, StatementRow, chain
+from filters.rights.records import REFUSALS, USES, WORLD, Entries, StatementRow, chain, parts_of
 from filters.rights.status import Standings
 
 WHOLE = 10_000
@@ -88,7 +88,7 @@ def _points(no: StatementRow, yes: StatementRow, at: datetime) -> Iterator[tuple
     places = set(yes.territories) if WORLD in (no.territories or [WORLD]) else set(no.territories)
     places &= places if WORLD in yes.territories else set(yes.territories)
     uses = set(yes.uses) & set(no.uses or USES)
-    components = set(no.components or COMPONENTS) & set(yes.components or COMPONENTS)
+    components = parts_of(no.components) & parts_of(yes.components)
     for use, place, component in itertools.product(sorted(uses), sorted(places), sorted(components)):
         asked = Question(
             use=use,

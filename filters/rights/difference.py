@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters.rights import registry
+from filters.rights import lookup, registry
 from filters.rights.conflicts import Conflict, conflicts
 from filters.rights.records import BY_TABLE, Entries, StatementRow, from_mapping
 from filters.rights.registry import Registry, Version
@@ -212,7 +212,7 @@ def _entries(held: Registry, state: Version, works: set[str] | None) -> Entries 
     """What a version says of some works; None where that is too much to look at one by one."""
     if works is None and sum(part.rows for part in state.parts.get("statements", ())) > MOST_STATEMENTS:
         return None
-    return registry.entries(held, state, works)
+    return lookup.entries(held, state, works)
 
 
 def compare(table: str, before: pa.Table, after: pa.Table, whole: bool = True) -> Changed:

@@ -33,13 +33,15 @@ class Listed:
     """A file that was checked.
 
     Attributes:
-        path: The file.
+        path: The file, on local disk.
+        name: What it is called in messages: the address that it was fetched from.
         checked: What the check of the file by itself found.
         more: What is wrong with it beside the other files and the registry.
         skip: Keys of rows that an earlier file has in the same words, by table.
     """
 
     path: str
+    name: str
     checked: Checked
     more: list[SheetError] = field(default_factory=list)
     skip: dict[str, set[str]] = field(default_factory=dict)
@@ -72,7 +74,9 @@ def rows_of(listed: Sequence[Listed]) -> dict[str, Iterable[pa.RecordBatch]]:
     return {table: batches(table) for table in BY_TABLE}
 
 
-def check(paths: Sequence[str], folder: str, held: Registry | None, base: Version) -> list[Listed]:
+def check(
+    paths: Sequence[str], folder: str, held: Registry | None, base: Version, names: Sequence[str] = ()
+) -> list[Listed]:
     """Check files, each knowing the registry and the files before it.
 
     Args:
@@ -80,6 +84,7 @@ def check(paths: Sequence[str], folder: str, held: Registry | None, base: Versio
         folder: An empty local folder.
         held: The registry; None: the files stand by themselves.
         base: Its version.
+        names: What the files are called in messages; none: by their paths.
 
     Raises:
         ConfigError: The registry is damaged.
@@ -87,8 +92,8 @@ def check(paths: Sequence[str], folder: str, held: Registry | None, base: Versio
     known = Entries({}, {}, ()) if held is None else _known(held, base)
     found: list[Listed] = []
     said: dict[str, dict[str, tuple[str, str]]] = {table: {} for table in BY_TABLE}
-    for number, path in enumerate(paths):
-        listed = Listed(path, sheets.validate(path, str(Path(folder, str(number))), known))
+    for number, (path, name) in enumerate(zip(paths, names or paths, strict=True)):
+        listed = Listed(path, name, sheets.validate(path, str(Path(folder, str(number))), known))
         found.append(listed)
         if listed.error_count:
             continue
@@ -128,8 +133,8 @@ def _compare(listed: Listed, said: dict[str, dict[str, tuple[str, str]]]) -> Non
         (key,) = BY_TABLE[table].key
         for batch in listed.checked.batches(table):
             for row in batch.to_pylist():
-                digest, path = before.setdefault(row[key], (row["digest"], listed.path))
-                if path == listed.path:
+                digest, path = before.setdefault(row[key], (row["digest"], listed.name))
+                if path == listed.name:
                     continue
                 if digest == row["digest"]:
                     listed.skip.setdefault(table, set()).add(row[key])

@@ -6,6 +6,7 @@ records, a few of perhaps millions.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterable
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters.rights.records import BY_TABLE, Entries, from_mapping
+from filters.rights.records import BY_TABLE, Entries, PartyRow, from_mapping
 from filters.rights.registry import Registry, Version, current, read
 
 
@@ -29,13 +30,16 @@ class Lookup:
         self._registry, self._state = registry, state
         self._entries = functools.lru_cache(1024)(self._found)
 
-    def entries(self, works: Iterable[str]) -> Entries:
+    def entries(self, works: Iterable[str] | None) -> Entries:
         """The matched works, their ancestors, and what was said of all of them and by their owners.
+
+        Args:
+            works: The works; None: all.
 
         Raises:
             RegistryError: A part is gone or damaged.
         """
-        return self._entries(frozenset(works))
+        return self._entries(None if works is None else frozenset(works))
 
     def said_by(self, statements: Iterable[str]) -> set[str]:
         """Names of the parties that made some statements.
@@ -70,16 +74,19 @@ class Lookup:
         aimed = pc.or_(pc.is_valid(said.column("target")), pc.is_valid(said.column("supersedes")))
         return pc.or_(aimed, pc.is_null(said.column("work_id")))
 
-    def _found(self, works: frozenset[str]) -> Entries:
-        wanted: set[str] = set()
-        ahead = list(works)
-        while ahead:
-            if (one := ahead.pop()) not in wanted:
-                wanted.add(one)
-                ahead += [self._parents[one]] if one in self._parents else []
-        works_found = _rows(self._works, "work_id", wanted)
-        about = pc.is_in(self._statements.column("work_id"), pa.array(sorted(wanted), pa.string()))
-        said = self._statements.filter(pc.or_(self._wide, about)).to_pylist()
+    @functools.cached_property
+    def everybody(self) -> dict[str, PartyRow]:
+        """Every party by id."""
+        return {row["party_id"]: from_mapping(PartyRow, row) for row in self._parties.to_pylist()}
+
+    def _found(self, works: frozenset[str] | None) -> Entries:
+        if works is None:
+            works_found, said = self._works.to_pylist(), self._statements.to_pylist()
+        else:
+            wanted = self._with_ancestors(works)
+            works_found = _rows(self._works, "work_id", wanted)
+            about = pc.is_in(self._statements.column("work_id"), pa.array(sorted(wanted), pa.string()))
+            said = self._statements.filter(pc.or_(self._wide, about)).to_pylist()
         named = {row[name] for row in said for name in ("party_id", "through")}
         named |= {owner for row in works_found for owner in row["owners"] or ()}
         parties = _rows(self._parties, "party_id", {name for name in named if name})
@@ -88,6 +95,30 @@ class Lookup:
             {row["work_id"]: from_mapping(BY_TABLE["works"], row) for row in works_found},
             tuple(from_mapping(BY_TABLE["statements"], row) for row in said),
         )
+
+    def _with_ancestors(self, works: Iterable[str]) -> set[str]:
+        found: set[str] = set()
+        ahead = list(works)
+        while ahead:
+            if (one := ahead.pop()) not in found:
+                found.add(one)
+                ahead += [self._parents[one]] if one in self._parents else []
+        return found
+
+
+def entries(registry: Registry, state: Version, works: Iterable[str] | None = None) -> Entries:
+    """What one question needs of a version, with every party.
+
+    Args:
+        registry: The registry.
+        state: The version: the latest, or `version(registry, as_of=...)`.
+        works: The works that were matched; None: all.
+
+    Raises:
+        RegistryError: A part is gone or damaged.
+    """
+    looked_up = Lookup(registry, state)
+    return dataclasses.replace(looked_up.entries(works), parties=looked_up.everybody)
 
 
 def _rows(table: pa.Table, key: str, names: Iterable[str]) -> list[dict[str, Any]]:

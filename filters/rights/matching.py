@@ -56,10 +56,12 @@ class Found(NamedTuple):
     Attributes:
         matches: Works whose name stands there.
         near: What looks like a name of a work but means something else.
+        spans: Of each match, where its names stand: start and stop in code points of the text.
     """
 
     matches: list[Match]
     near: list[Match]
+    spans: Sequence[tuple[tuple[int, int], ...]] = ()
 
 
 class _Hit(NamedTuple):
@@ -238,16 +240,10 @@ class Matcher:
                         hits[piece] += self._hits(folded, piece, at, stop, self._trie[key])
             if not hits:
                 continue
-            letters = np.cumsum(np.frombuffer(folded.kinds, np.uint8) > names.END)
-            for piece, some in hits.items():
+            some = [(piece, hit) for piece, every in hits.items() for hit in every]
+            for (piece, hit), (start, stop) in zip(some, _placed(texts, pieces, folded, some), strict=True):
                 owner, offset, _ = pieces[piece]
-                before = int(letters[folded.ends[piece - 1]]) if piece else 0
-                # A name begins and ends with a letter: how many there are up to it, and up to its end.
-                parts = [(int(letters[hit.start]) - before - 1, int(letters[hit.stop - 1]) - before) for hit in some]
-                placed = names.spans(texts[owner][offset : offset + _BLOCK + _OVERLAP], parts)
-                found[owner] += [
-                    _Hit(hit.row, offset + a, offset + b, hit.near) for hit, (a, b) in zip(some, placed, strict=True)
-                ]
+                found[owner].append(_Hit(hit.row, offset + start, offset + stop, hit.near))
         return found
 
     def _hits(self, folded: names.Folded, piece: int, at: int, stop: int, number: int) -> Iterator[_Hit]:
@@ -258,8 +254,11 @@ class Matcher:
                 near = next((c for c in contexts if names.found_in(folded, c, low, high)), "")
             yield _Hit(row, at, stop, near)
 
-    def _matches(self, hits: Iterable[_Hit], text: str, where: str, language: str | None) -> Found:
+    def _matches(self, hits: Sequence[_Hit], text: str, where: str, language: str | None) -> Found:
         """One match for every identifier, with where it stands; and the same of near misses."""
+        if len(hits) == 1 and not hits[0].near and not (language and self._entry(hits[0].row).language):
+            (hit,) = hits  # By far the most.
+            return Found([self._match(hit.row, _told(hits, text, where))], [], [((hit.start, hit.stop),)])
         real: list[_Hit] = []
         near: dict[tuple[int, str], list[_Hit]] = defaultdict(list)
         for hit in sorted(set(hits)):
@@ -273,9 +272,11 @@ class Matcher:
         kept, left_out = self._without_ancestors(real)
         for hit in kept:
             by_row[hit.row].append(hit)
+        told = sorted(by_row.items())
         return Found(
-            [self._match(row, _told(some, text, where), left_out.get(row, ())) for row, some in sorted(by_row.items())],
+            [self._match(row, _told(some, text, where), left_out.get(row, ())) for row, some in told],
             [self._match(row, f"{_told(some, text, where)}; {why}") for (row, why), some in sorted(near.items())],
+            [tuple((hit.start, hit.stop) for hit in some) for _, some in told],
         )
 
     def _other_language(self, row: int, language: str | None) -> str:
@@ -318,6 +319,21 @@ def _told(hits: Sequence[_Hit], text: str, where: str) -> str:
     shown = [f"“{text[hit.start : hit.stop][:200]}” at {hit.start}-{hit.stop}" for hit in hits[:_SHOWN]]
     more = f" and {len(hits) - _SHOWN} more" if len(hits) > _SHOWN else ""
     return f"{where}: {', '.join(shown)}{more}"
+
+
+def _placed(
+    texts: Sequence[str], pieces: Sequence[_Piece], folded: names.Folded, hits: Sequence[tuple[int, _Hit]]
+) -> list[tuple[int, int]]:
+    """Where hits in folded pieces stand in the pieces as they were."""
+    letters = np.append(0, np.cumsum(np.frombuffer(folded.kinds, np.uint8) > names.END))
+    numbers = {piece: number for number, piece in enumerate(dict.fromkeys(piece for piece, _ in hits))}
+    whole = [texts[owner][at : at + _BLOCK + _OVERLAP] for owner, at, _ in (pieces[piece] for piece in numbers)]
+    before = letters[np.append(0, folded.ends)[list(numbers)]]
+    which = np.array([numbers[piece] for piece, _ in hits])
+    # A name begins and ends with a letter: how many there are before it, and up to its end.
+    first = letters[[hit.start for _, hit in hits]] - before[which]
+    after = letters[[hit.stop for _, hit in hits]] - before[which]
+    return names.spans(whole, list(zip(which.tolist(), first.tolist(), after.tolist(), strict=True)))
 
 
 def _around(folded: names.Folded, piece: int, at: int, stop: int) -> tuple[int, int]:

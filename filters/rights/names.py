@@ -18,9 +18,6 @@ separated) are hashed, so that most places of a text can be told to begin no nam
 
 from __future__ import annotations
 
-import bisect
-import functools
-import itertools
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -93,6 +90,7 @@ _PARTICLES: Final = frozenset(
 
 _FACTOR: Final = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2^64
 _table = np.full(0x110000, _UNKNOWN, np.uint32)
+_counts = np.full(0x110000, -1, np.int8)
 _invisible = np.zeros(0x110000, bool)
 for _first, _last in _HIDDEN:
     _invisible[_first : _last + 1] = True
@@ -208,32 +206,42 @@ def found_in(folded: Folded, name: str, start: int, stop: int) -> bool:
     return False
 
 
-def spans(text: str, parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Where parts of a folded text stand in the text itself.
+def spans(texts: Sequence[str], parts: Sequence[tuple[int, int, int]]) -> list[tuple[int, int]]:
+    """Where parts of folded texts stand in the texts themselves.
 
     Args:
-        text: The text, not folded.
-        parts: Which letters of the folded text, with or without `joined`, counted without spaces: the first, and one
-            after the last.
+        texts: The texts, not folded.
+        parts: Which text, and which letters of the folded text, with or without `joined`, counted without spaces: the
+            first, and one after the last.
 
     Returns:
-        Start and stop in `text` of each.
+        Start and stop in its text of each.
     """
-    upto = list(itertools.accumulate(map(_letters, text)))
+    ends = np.cumsum([len(text) for text in texts])
+    upto = np.cumsum(_letter_counts("".join(texts)))
+    text, first, after = np.array(parts, np.int64).T
+    begins = ends[text] - [len(texts[place]) for place, _, _ in parts]
+    before = np.append(0, upto)[begins]
+    starts = np.minimum(upto.searchsorted(before + first, "right"), ends[text]) - begins
+    stops = np.minimum(upto.searchsorted(before + after) + 1, ends[text]) - begins
     found = []
-    for first, after in parts:
-        stop = min(bisect.bisect_left(upto, after) + 1, len(text))
-        while stop < len(text) and unicodedata.combining(text[stop]):
+    for place, start, stop in zip(text.tolist(), starts.tolist(), stops.tolist(), strict=True):
+        whole = texts[place]
+        while stop < len(whole) and unicodedata.combining(whole[stop]):
             stop += 1
-        found.append((min(bisect.bisect_right(upto, first), len(text)), stop))
+        found.append((start, stop))
     return found
 
 
-@functools.lru_cache(65536)
-def _letters(character: str) -> int:
-    """How many letters of the folded text a character becomes, wherever it stands."""
-    packed = _packed(character)
-    return int(np.count_nonzero(packed >> 24 > END))
+def _letter_counts(text: str) -> npt.NDArray[np.int8]:
+    """How many letters of the folded text each character becomes, wherever it stands."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+    found = _counts.take(codes)
+    if (found < 0).any():
+        for code in np.unique(codes[found < 0]).tolist():
+            _counts[code] = np.count_nonzero(_packed(chr(code)) >> 24 > END)
+        found = _counts.take(codes)
+    return found
 
 
 def _packed(whole: str) -> Codes:

@@ -22,7 +22,7 @@ import urllib.parse
 from collections.abc import Mapping
 from typing import Final
 
-import idna
+from transforms.addresses import ascii_host
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
 _PLAIN: Final = re.compile(
@@ -86,12 +86,12 @@ def host(name: str) -> str:
             return f"[{ipaddress.ip_address(name[1:-1]).compressed}]"
         except ValueError:
             pass
-    if not name.isascii():
-        try:
-            name = idna.encode(name, uts46=True).decode()
-        except (UnicodeError, ValueError):
-            name = name.casefold()
-    return urllib.parse.quote(name, safe=_HOST, errors="replace").lower()
+    try:
+        name = ascii_host(name).rstrip(".")
+    except ValueError:
+        name = name.casefold()
+    bracketed = name.startswith("[") and name.endswith("]")  # Else a colon here is no port's, and must not look so.
+    return urllib.parse.quote(name, safe=_HOST if bracketed else "[]", errors="replace").lower()
 
 
 def _percent(text: str, safe: str) -> str:
@@ -160,7 +160,8 @@ def keys(uri: str) -> list[str]:
 def prefix_keys(value: str) -> list[str]:
     """What a `url_prefix` is stored as; nothing for what names no place."""
     value = value.removesuffix("*") if value.endswith("/*") else value
-    places = [place for one in {value, _in_idna_2003(value)} if (place := address(one))]
+    spelled = {value} if _is_path(address(value)) else {value, _in_idna_2003(value)}
+    places = [place for one in spelled if (place := address(one))]
     return sorted({key(one if "?" in one and not _is_path(one) else one.rstrip("/") or "/") for one in places})
 
 

@@ -45,6 +45,12 @@ class RightsSettings:
     on_unknown: str = setting(
         "keep-out", "What happens to footage of which too little is known.", choices=KEEP_OUT, scale=True
     )
+    on_generated: str = setting(
+        "keep-out",
+        "What happens in training to footage that is known to be generated, wholly or in part.",
+        choices=KEEP_OUT,
+        scale=True,
+    )
 
     def regime(self, use: str) -> str:
         """The regime of a use."""

@@ -15,13 +15,25 @@ Unverified parties may refuse, never grant; so may those who speak for a party w
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from filters.rights.policy import REGIMES
-from filters.rights.records import COMPONENTS, MODES, REFUSALS, USES, WEAK_KINDS, WORLD, Entries, StatementRow, WorkRow
+from filters.rights.records import (
+    COMPONENTS,
+    LIKENESS,
+    MODES,
+    REFUSALS,
+    USES,
+    WEAK_KINDS,
+    WORLD,
+    Entries,
+    StatementRow,
+    WorkRow,
+    parts_of,
+)
 from filters.rights.records import IDENTIFIER_KINDS as KINDS
 from filters.rights.records import TERRITORIES as KNOWN_TERRITORIES
 from filters.rights.standing import Standing
@@ -37,7 +49,8 @@ class Match(NamedTuple):
         work_id: The work.
         kind: Kind of the identifier.
         identifier_id: The identifier.
-        component: What was recognised; None is the identifier's default: pictures and sound.
+        component: What was recognised, one of `COMPONENTS`; None is the default: of a face or voice what it is, of a
+            person both, of a character `character`, of all else pictures and sound.
         strength: `decisive` or `weak`; None is the default of the kind (`strength`).
         words: What was seen, for a person: the text and where it stands, the matched span.
         above: Works that this one is part of and that were recognised in the same place: the decision on this one hears
@@ -81,6 +94,8 @@ class Question:
         product: What it is used for; a grant for certain products needs it.
         language: Language of what is made; a grant for certain languages needs it.
         recipient: Who uses it; a grant for certain recipients needs it.
+        components: What is made will have these; empty: any. Of a person who is recognised it then needs only the face,
+            or only the voice; of what has none of these, everything.
     """
 
     use: str
@@ -92,6 +107,7 @@ class Question:
     product: str | None = None
     language: str | None = None
     recipient: str | None = None
+    components: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -103,12 +119,14 @@ class Finding:
         words: Why, for a person.
         entries: Ids of the statements behind it.
         match: The match it is about.
+        also: Ids of other refusals by the same party that hold too, but stand behind these.
     """
 
     verdict: str
     words: str
     entries: tuple[str, ...] = ()
     match: Match | None = None
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -214,6 +232,8 @@ def _misunderstood(question: Question) -> list[Gap]:
         found.append(Gap("regime", f"{question.regime!r} is none of {', '.join(REGIMES)}"))
     for name in sorted(question.territories - KNOWN_TERRITORIES):
         found.append(Gap("territory", f"{name!r} is no territory of ISO 3166-1"))
+    for name in sorted(question.components - set(COMPONENTS)):
+        found.append(Gap("component", f"{name!r} is none of {', '.join(COMPONENTS)}"))
     return found
 
 
@@ -247,6 +267,8 @@ class _Judge:
             self.unknown.add(Gap("component", f"{name!r} is none of {', '.join(COMPONENTS)}"))
         if not line:
             return []
+        made = parts_of(self.question.components)
+        components = tuple(c for c in components if c in made) or components
         if self._excluded(match, line):
             others = (match._replace(work_id=work, above=()) for work in match.above)
             return [finding for other in others for finding in self.findings(other)]
@@ -307,7 +329,8 @@ class _Judge:
                 found.append(
                     Finding("deny", f"{title}: {what} by {self._name(said)}{place}", (said.statement_id,), match)
                 )
-        found += self._parties(match, line, refusals, grants, place)
+        of = f" for the {component}" if component in LIKENESS else ""
+        found += self._parties(match, line, refusals, grants, place, of)
         for said in live:
             if said.mode == "dispute":
                 found.append(Finding("review", f"{title}: disputed by {self._name(said)}", (said.statement_id,), match))
@@ -320,6 +343,7 @@ class _Judge:
         refusals: Sequence[StatementRow],
         grants: Sequence[StatementRow],
         place: str,
+        of: str,
     ) -> list[Finding]:
         """Who refuses, who grants, and under opt-in who is missing."""
         found: list[Finding] = []
@@ -337,7 +361,8 @@ class _Judge:
             if any(s.mode == "grant" for s in first):
                 self.conflicts.add(ids)
                 words = f"{title}: {name} refuses and grants at once{place}"
-            found.append(Finding("deny", words, ids, match))
+            behind = tuple(sorted(s.statement_id for s in mine if s.mode in REFUSALS and s.statement_id not in ids))
+            found.append(Finding("deny", words, ids, match, behind))
         owners = self.standing.owners(line)
         missing = [p for p in owners if p not in granted] if owners else ([] if granted else [""])
         if not missing:
@@ -345,7 +370,7 @@ class _Judge:
             found.append(Finding("allow", f"{title}: granted{place}", ids, match))
         elif self.question.regime != "opt-out":
             names = ", ".join(self.standing.name(p) for p in missing if p) or "anybody"
-            found.append(Finding("deny", f"{title}: no live grant of {names}{place}", (), match))
+            found.append(Finding("deny", f"{title}: no live grant of {names}{of}{place}", (), match))
         return found
 
     def _covers(self, said: StatementRow, territory: str, component: str) -> bool:
@@ -353,7 +378,7 @@ class _Judge:
         q = self.question
         if (said.uses or said.mode not in REFUSALS) and q.use not in (said.uses or ()):
             return False
-        if said.components and component not in said.components:
+        if said.components and component not in parts_of(said.components):
             return False
         if said.mode != "grant":
             return territory == WORLD or not said.territories or bool({territory, WORLD} & set(said.territories))
@@ -366,7 +391,7 @@ class _Judge:
 
     def _is_likeness(self, said: StatementRow, line: Sequence[WorkRow], component: str) -> bool:
         depth = self.standing.depth(said, line)
-        return component == "likeness" or (depth is not None and line[min(depth, len(line) - 1)].kind == "person")
+        return component in LIKENESS or (depth is not None and line[min(depth, len(line) - 1)].kind == "person")
 
     def _name(self, said: StatementRow) -> str:
         return self.standing.name(said.party_id)
@@ -374,7 +399,9 @@ class _Judge:
 
 def _components(match: Match, line: Sequence[WorkRow]) -> tuple[str, ...]:
     if match.component is not None:
-        return (match.component,)
+        return tuple(sorted(parts_of([match.component])))
     kind = line[0].kind if line else ""
-    by_kind: Mapping[str, tuple[str, ...]] = {"person": ("likeness",), "character": ("character",)}
-    return by_kind.get(kind, ("likeness",) if match.kind in ("face", "voice") else ("picture", "sound"))
+    own = (match.kind,) if match.kind in LIKENESS else ()
+    if kind == "character":  # Whose face or voice it is, is for others to say.
+        return ("character", *own)
+    return own or (tuple(sorted(LIKENESS)) if kind == "person" else ("picture", "sound"))

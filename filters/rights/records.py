@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Final
@@ -34,7 +34,7 @@ WORK_KINDS: Final = ("franchise", "title", "episode", "character", "person", "ac
 """Kinds of work, in the widest sense: whatever a statement can be about."""
 
 IDENTIFIER_KINDS: Final[Mapping[str, str]] = {
-    "url_prefix": "Address without scheme; the longest prefix wins.",
+    "url_prefix": "Beginning of an address: `example.org/films/`, `s3://bucket/films/`, or the path of a local folder.",
     "domain": "Host name; covers what is below it.",
     "account": "`platform:stable id` of an account or channel.",
     "sha256": "SHA-256 of the bytes, 64 hexadecimal digits.",
@@ -49,8 +49,13 @@ IDENTIFIER_KINDS: Final[Mapping[str, str]] = {
 WEAK_KINDS: Final = ("text", "iscc")
 """Kinds that alone decide nothing but what is generated: a match waits for a person."""
 
-COMPONENTS: Final = ("picture", "sound", "character", "likeness")
-"""What of a work can be recognised, refused and licensed by itself."""
+COMPONENTS: Final = ("picture", "sound", "character", "likeness", "face", "voice")
+"""What of a work can be recognised, refused and licensed by itself; a `likeness` is a face and a voice."""
+
+LIKENESS: Final = frozenset(("face", "voice"))
+"""What the component `likeness` is made of."""
+
+_EVERY: Final = frozenset(COMPONENTS) - {"likeness"}
 
 EFFECTS: Final = ("future_only", "withdraw_outputs", "retrain")
 """What a revocation asks: no new use; withdraw what was made; train again without it."""
@@ -156,7 +161,9 @@ class IdentifierRow:
     negative_contexts: list[str] = column("Words near a `text` that show that something else is meant.", default=None)
     language: str | None = column("Language of a `text` (BCP 47); null: any.", default=None)
     component: str | None = column(
-        "What it recognises: `picture`, `sound`, `character` or `likeness`; null: pictures and sound.", default=None
+        "What it recognises: `picture`, `sound`, `character`, `face`, `voice` or `likeness` (face and voice); null: a"
+        " face or voice what it is, a person both, a character `character`, all else pictures and sound.",
+        default=None,
     )
     withdrawn: bool = column("It no longer counts.", default=False)
     recorded_at: datetime | None = _recorded_at()
@@ -180,7 +187,9 @@ class StatementRow:
     work_id: str | None = column("The work; null: everything that the party owns.", default=None)
     uses: list[str] = column("`train`, `caption`, `generate`, `display`.")
     territories: list[str] = column("ISO 3166-1 alpha-2 codes, or `WORLD`.")
-    components: list[str] = column("`picture`, `sound`, `character`, `likeness`; empty: all.", default=None)
+    components: list[str] = column(
+        "`picture`, `sound`, `character`, `face`, `voice`, `likeness` (face and voice); empty: all.", default=None
+    )
     products: list[str] = column("Products that a grant is for; empty: any.", default=None)
     languages: list[str] = column("Languages that a grant is for (BCP 47); empty: any.", default=None)
     recipients: list[str] = column("Who may use what a grant gives; empty: anybody.", default=None)
@@ -268,6 +277,12 @@ def says(record: type[Any], row: Mapping[str, Any]) -> str:
         if (value := row.get(name)) is not None and value != [] and value != ()
     ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
+
+
+def parts_of(components: Iterable[str] | None) -> frozenset[str]:
+    """Components as those that have no parts: `likeness` as `face` and `voice`, none as all. Unknown words stay."""
+    found = frozenset(components or ())
+    return (found - {"likeness"}) | LIKENESS if "likeness" in found else found or _EVERY
 
 
 def identifier_id(work_id: str, kind: str, value: str) -> str:

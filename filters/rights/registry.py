@@ -18,17 +18,16 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake.exceptions import DeltaError
 
-from filters.rights.records import BY_TABLE, RECORDS, Entries, from_mapping
+from filters.rights.records import BY_TABLE, RECORDS
 from transforms import records, storage, tables
 from transforms.failures import ElementError
 from transforms.merge import Part
@@ -280,41 +279,6 @@ def current(registry: Registry, table: str, state: Version, columns: Sequence[st
     last = numbered.group_by(key).aggregate([("row", "max")]).sort_by([(key, "ascending")])  # Parts lie in order.
     found = rows.take(last.column("row_max"))
     return found if columns is None else found.select(list(columns))
-
-
-def entries(registry: Registry, state: Version, works: Iterable[str] | None = None) -> Entries:
-    """What a decision needs to know of a version.
-
-    Args:
-        registry: The registry.
-        state: The version: the latest, or `version(registry, as_of=...)`.
-        works: The works that were matched: their ancestors, and what was said of all of them, are found; None: all.
-
-    Raises:
-        RegistryError: A part is gone or damaged.
-    """
-    parties = {row["party_id"]: row for row in current(registry, "parties", state).to_pylist()}
-    found = current(registry, "works", state)
-    said = read(registry, "statements", state)
-    if works is not None:
-        parents = dict(zip(found.column("work_id").to_pylist(), found.column("parent").to_pylist(), strict=True))
-        wanted: set[str] = set()
-        ahead = list(works)
-        while ahead:
-            if (one := ahead.pop()) not in wanted:
-                wanted.add(one)
-                ahead += [parents[one]] if parents.get(one) else []
-        names = pa.array(sorted(wanted), pa.string())
-        found = found.filter(pc.is_in(found.column("work_id"), names))
-        # Revocations and corrections name statements, not works: those that name one are few, and all are kept.
-        aimed = pc.or_(pc.is_valid(said.column("target")), pc.is_valid(said.column("supersedes")))
-        about = pc.or_(pc.is_in(said.column("work_id"), names), pc.is_null(said.column("work_id")))
-        said = said.filter(pc.or_(aimed, about))
-    return Entries(
-        {name: from_mapping(BY_TABLE["parties"], row) for name, row in parties.items()},
-        {row["work_id"]: from_mapping(BY_TABLE["works"], row) for row in found.to_pylist()},
-        tuple(from_mapping(BY_TABLE["statements"], row) for row in said.to_pylist()),
-    )
 
 
 def version_uri(registry: Registry, number: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from filters.rights.columns import COLUMNS, CellError, value_of
-from filters.rights.records import REFUSALS, USES, WORLD, identifier_id, statement_id
+from filters.rights.records import LIKENESS, REFUSALS, USES, WORLD, identifier_id, statement_id
 
 _GROUPS: Final = {
     group: [column.name for column in COLUMNS if column.group == group]
@@ -77,8 +77,8 @@ def _identifier_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
     for name in _TEXT_ONLY:
         if name in values and kind != "text":
             yield name, values[name], "only a text has it: leave it blank"
-    if kind in ("face", "voice") and values.get("component") not in (None, "likeness"):
-        yield "component", values["component"], "a face or a voice is a likeness: leave it blank"
+    if kind in LIKENESS and values.get("component") not in (None, kind, "likeness"):
+        yield "component", values["component"], f"a {kind} recognises a {kind}: leave it blank"
 
 
 def _statement_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
@@ -118,7 +118,7 @@ def rows_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         }
     if "value" in values:
         kind, value = values["identify_by"], value_of(values["identify_by"], values["value"])
-        component = values.get("component") or ("likeness" if kind in ("face", "voice") else None)
+        component = values.get("component") or (kind if kind in LIKENESS else None)
         found["identifiers"] = {
             "identifier_id": identifier_id(values["work"], kind, value),
             "work_id": values["work"],

@@ -7,15 +7,19 @@ cannot be read stops the job: nothing is let in on the word of a list that nobod
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from filters.rights import matching, registry
+from filters.rights.licences import Licence, licences
 from filters.rights.lookup import Lookup
 from filters.rights.policy import RightsSettings, kept_out
 from filters.rights.precedence import Decision, Gap, Match, Question, decide
 from filters.rights.records import USES, Entries
 from filters.rights.signals import evidence
+from filters.rights.signals.origin import ORIGINS
 from filters.rights.signals.signal import Signal
 from transforms.addresses import redact
 from transforms.records import VerdictRow
@@ -26,6 +30,10 @@ NOT_CHECKED = (
     Gap("likeness", "no recogniser of faces and voices is configured", needed=False),
 )
 """What no job checks yet. A refusal is not missed for it under opt-out; under opt-in nothing is allowed without it."""
+
+UNSEEN = ("watermark",)
+"""What nobody looks for when footage may be generated: marks in pictures and sound. Told of training, decides nothing.
+"""
 
 NOBODY = Entries({}, {}, ())
 """What a decision needs where nothing was recognised."""
@@ -50,6 +58,25 @@ class Subject:
     signals: tuple[Signal, ...] = ()
 
 
+@dataclass(frozen=True)
+class Conditions:
+    """Whom footage or what is made of it is for, where, and for what.
+
+    Attributes:
+        recipient: Who uses it; grants made to certain recipients need it.
+        territories: Where; empty: the whole world.
+        product: What it is used for; grants for certain products need it.
+        language: Its language; grants for certain languages need it.
+        components: What is made has these; empty: any.
+    """
+
+    recipient: str | None = None
+    territories: frozenset[str] = frozenset()
+    product: str | None = None
+    language: str | None = None
+    components: frozenset[str] = frozenset()
+
+
 class Screen:
     """A version of a registry, ready to decide.
 
@@ -66,9 +93,39 @@ class Screen:
             raise ConfigError("--rights: name the registry to screen with")
         there = registry.open_registry(settings.rights)
         self.settings, self.at = settings, settings.moment
+        self.conditions = Conditions(settings.recipient, frozenset(settings.territories))
         self.state = registry.version(there, settings.rights_version)
         self._matcher = matching.open_version(there, self.state)
         self._lookup = Lookup(there, self.state)
+
+    def under(self, conditions: Conditions) -> Screen:
+        """The same version and moment, asked under other conditions."""
+        other = copy.copy(self)
+        other.conditions = conditions
+        return other
+
+    def question(self, use: str, subjects: Iterable[str] = ()) -> Question:
+        """What is asked about a use, of footage with these names."""
+        asked = self.conditions
+        return Question(
+            use=use,
+            regime=self.settings.regime(use),
+            at=self.at,
+            territories=asked.territories,
+            subjects=frozenset(subjects),
+            product=asked.product,
+            language=asked.language,
+            recipient=asked.recipient,
+            components=asked.components,
+        )
+
+    def entries(self, matches: Iterable[Match]) -> Entries:
+        """What is needed to decide on some matches: works, parties and statements."""
+        return self._lookup.entries(m.work_id for m in matches)
+
+    def licences(self, use: str, matches: Sequence[Match], subjects: Iterable[str] = ()) -> list[Licence]:
+        """The grants that a use rests on."""
+        return licences(self.question(use, subjects), matches, self.entries(matches)) if matches else []
 
     def matches(self, subject: Subject) -> list[Match]:
         """Everything that the registry recognises in a source."""
@@ -95,19 +152,12 @@ class Screen:
         entries = self._lookup.entries(m.work_id for m in matches) if matches else NOBODY
         names, found = frozenset(subjects), {}
         for use in USES:
-            question = Question(
-                use=use,
-                regime=self.settings.regime(use),
-                at=self.at,
-                territories=frozenset(self.settings.territories),
-                subjects=names,
-                recipient=self.settings.recipient,
-            )
+            question = self.question(use, names)
             found[use] = decide(question, matches, entries, NOT_CHECKED)
             if signals:
-                by_registry = found[use]
-                open_gaps = [*NOT_CHECKED, *evidence.gaps(signals, use, registry=by_registry)]
-                said = evidence.as_findings(signals, use, by_registry)
+                licensed = decide(dataclasses.replace(question, regime="opt-in"), matches, entries)
+                open_gaps = [*NOT_CHECKED, *evidence.gaps(signals, use, registry=licensed)]
+                said = evidence.as_findings(signals, use, licensed)
                 found[use] = decide(question, matches, entries, open_gaps, said)
         return found
 
@@ -124,18 +174,24 @@ class Screen:
         return [self._row(subject, use, decision, seen) for use, decision in decisions.items()]
 
     def _row(self, subject: Subject, use: str, decision: Decision, seen: Iterable[str]) -> VerdictRow:
+        made = [signal for signal in subject.signals if signal.origin in ORIGINS]
+        training = use == "train"
+        # Nobody refuses it: what keeps it out is how it was made, so it stays, and the verdict with it.
+        barred = made if training and self.settings.on_generated != "let-in" else []
+        words = [f"{signal.origin}: {signal.protocol} at {signal.uri}: {signal.words}" for signal in barred]
         return VerdictRow(
             subject=redact(subject.uri),
             use=use,
             verdict=decision.verdict,
-            kept_out=kept_out(decision.verdict, self.settings),
+            kept_out=bool(barred) or kept_out(decision.verdict, self.settings),
             regime=self.settings.regime(use),
             video_id=subject.video_id,
-            entries=list(decision.entries),
-            words=list(decision.words),
+            entries=sorted({*decision.entries, *(signal.signal_id for signal in barred)}),
+            words=[*decision.words, *words],
             matches=list(seen),
-            not_checked=list(decision.not_checked),
+            not_checked=sorted({*decision.not_checked, *(UNSEEN if training else ())}),
             registry_version=self.state.number,
             registry_digest=self.state.digest,
             at=self.at.isoformat(),
+            origin=min((str(signal.origin) for signal in made), key=ORIGINS.index, default=None),
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from filters.rights.records import REFUSALS, Entries, StatementRow, WorkRow, chain
+from filters.rights.records import LIKENESS, REFUSALS, Entries, StatementRow, WorkRow, chain, parts_of
 
 
 class Standing:
@@ -94,7 +94,9 @@ class Standing:
 
     def _about_person(self, said: StatementRow) -> bool:
         work = self._entries.works.get(said.work_id or "")
-        return (work is not None and work.kind == "person") or "likeness" in (said.components or ())
+        if work is not None and work.kind == "person":
+            return True
+        return bool(said.components and parts_of(said.components) & LIKENESS)
 
     def ended(self, grant: StatementRow, covering: Iterable[StatementRow]) -> bool:
         """Whether a grant was revoked or replaced.

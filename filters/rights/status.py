@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from filters.rights.records import COMPONENTS, REFUSALS, WORLD, Entries, StatementRow
+from filters.rights.records import REFUSALS, WORLD, Entries, StatementRow, parts_of
 from filters.rights.standing import Standing
 
 STATES: Final[Mapping[str, str]] = {
@@ -155,7 +155,7 @@ def places_meet(one: Sequence[str] | None, other: Sequence[str] | None) -> bool:
 def _touches(said: StatementRow, other: StatementRow) -> bool:
     return (
         overlap(said.uses, other.uses)
-        and overlap(said.components, other.components)
+        and bool(parts_of(said.components) & parts_of(other.components))
         and places_meet(said.territories, other.territories)
     )
 
@@ -165,7 +165,7 @@ def _whole(said: StatementRow, other: StatementRow) -> bool:
     places = set(said.territories or ())
     return (
         (not said.uses or set(other.uses or ()) <= set(said.uses))
-        and (not said.components or set(other.components or COMPONENTS) <= set(said.components))
+        and (not said.components or parts_of(other.components) <= parts_of(said.components))
         and (not places or WORLD in places or (bool(other.territories) and set(other.territories) <= places))
     )
 

@@ -14,7 +14,9 @@ from typing import IO, Final
 XMP_UUID: Final = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 """The `uuid` box of XMP (XMP Specification Part 3, 2020)."""
 
-MOST_BOXES: Final = 20_000
+MOST_BOXES: Final = 200_000
+"""Most boxes of a file: four for each fragment of a streamed film, of which there may be one a second."""
+
 MOST_PACKET: Final = 4 * 2**20
 """Most bytes of one packet."""
 

@@ -175,7 +175,7 @@ def _response(answer: Answer, uri: str, visit: Visit) -> list[Signal]:
 
 
 def _page(uri: str, fetcher: Fetcher, visit: Visit) -> list[Signal]:
-    answer = fetcher.get(uri, visit.settings.max_page_kb * 1024)
+    answer = fetcher.page(uri)
     found = _response(answer, uri, visit)
     readers = [p for p in asked(visit.settings) if p.of_page]
     if not answer.good:

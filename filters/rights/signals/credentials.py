@@ -1,4 +1,5 @@
-"""Content Credentials (C2PA): the training and data mining assertion inside media, under its old and its new label.
+"""Content Credentials (C2PA): the training and data mining assertion inside media, under its old and its new label,
+and whether the media was generated.
 
 A no counts in any manifest of the file, its ingredients' too, whoever signed it, even where the signature is broken:
 anybody may refuse. A yes counts only in the active manifest of a file whose signer is trusted. `constrained` is a no
@@ -12,6 +13,8 @@ import re
 from pathlib import Path
 from typing import IO, Any, Final
 
+from filters.rights.signals import jumbf, origin
+from filters.rights.signals.boxes import BrokenBoxes
 from filters.rights.signals.signal import NOTHING, Says, Signal, Spot, saying, strictest, without_allow
 from filters.rights.signals.visit import Visit, missing
 
@@ -63,6 +66,11 @@ def told(spot: Spot, file: IO[bytes], anchors: str | None) -> Signal:
     except (c2pa.C2paError, OSError, UnicodeError) as error:
         return spot.signal(saying("unknown", ABOUT), f"the trust anchors cannot be used: {str(error)[:200]}")
     try:
+        jumbf.check(file)
+    except BrokenBoxes as error:
+        return spot.signal(saying("unknown", ABOUT), f"not read: {error}")
+    file.seek(0)
+    try:
         with c2pa.Reader(file, context=context) as reader:
             text, state = reader.json(), str(reader.get_validation_state())
     except c2pa.C2paError.ManifestNotFound:
@@ -72,7 +80,9 @@ def told(spot: Spot, file: IO[bytes], anchors: str | None) -> Signal:
     except (c2pa.C2paError, UnicodeError, ValueError) as error:
         # A manifest elsewhere is not fetched: its address is whatever the file says.
         return spot.signal(saying("unknown", ABOUT), f"cannot be read: {type(error).__name__} {str(error)[:200]}")
-    return spot.signal(*read(text, state), text)
+    says, words = read(text, state)
+    made = _made(text)
+    return spot.signal(says, words + (f"; made by {made.code}" if made else ""), text, made.origin if made else None)
 
 
 def read(text: str, state: str) -> tuple[Says, str]:
@@ -93,6 +103,13 @@ def read(text: str, state: str) -> tuple[Says, str]:
     if state not in ("Trusted", "Valid"):
         says = strictest(says, saying("unknown", ABOUT))
     return says, f"{len(found)} manifest(s), the last by {signer}"
+
+
+def _made(text: str) -> origin.Made | None:
+    try:
+        return origin.of_manifests(json.loads(text))
+    except (ValueError, RecursionError):
+        return None  # That it is not understood says `read`.
 
 
 def _settings(anchors: str | None) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""Data Mining (IPTC Photo 2023.1, Video Metadata Hub 1.5): the `plus:DataMining` property in XMP of films and pictures.
+"""Data Mining (IPTC Photo 2023.1, Video Metadata Hub 1.5): the `plus:DataMining` property in XMP of films and pictures,
+and beside it whether they were generated.
 
 Films are walked here, box by box: libraries that read XMP of pictures find none in an MP4, or fail on it. Every packet
 of a file counts, extended ones included. What depends on constraints that only a person can read is a no.
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
-from filters.rights.signals import boxes
+from filters.rights.signals import boxes, origin
 from filters.rights.signals.signal import NOTHING, Says, Signal, Spot, saying, strictest
 from filters.rights.signals.visit import Visit, missing
 
@@ -66,12 +67,14 @@ def told(spot: Spot, file: IO[bytes]) -> Signal:
     Raises:
         OSError: As the file raises it.
     """
-    found, said = list[bytes](), [NOTHING]
+    found, said, how = list[bytes](), [NOTHING], list[origin.Made | None]()
     words = ""
     try:
         for packet in packets(file):
             found.append(packet)
-            said.append(read(packet))
+            root = parsed(packet)
+            said.append(_says(root))
+            how.append(None if root is None else origin.of_xmp(root))
     except ImportError:
         return missing(spot, ABOUT, "defusedxml", "rights")
     except boxes.BrokenBoxes as error:
@@ -80,7 +83,9 @@ def told(spot: Spot, file: IO[bytes]) -> Signal:
     raw = b"\n".join(found)
     values = sorted({value.decode() for value in re.findall(rb"DMI-[A-Z-]+", raw)})
     told_by = f"plus:DataMining is {', '.join(values)}" if values else f"no plus:DataMining in {len(found)} XMP packets"
-    return spot.signal(strictest(*said), told_by + words, raw)
+    made = origin.strongest(how)
+    words += f"; made by {made.code}" if made else ""
+    return spot.signal(strictest(*said), told_by + words, raw, made.origin if made else None)
 
 
 def packets(file: IO[bytes]) -> Iterator[bytes]:
@@ -103,7 +108,16 @@ def packets(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def read(packet: bytes) -> Says:
-    """What one XMP packet says; `unknown` where it is no XML.
+    """What one XMP packet says of mining; `unknown` where it is no XML.
+
+    Raises:
+        ImportError: defusedxml is not installed.
+    """
+    return _says(parsed(packet))
+
+
+def parsed(packet: bytes) -> Element | None:
+    """One XMP packet as XML: an empty element of an empty packet, None where it is no XML.
 
     Raises:
         ImportError: defusedxml is not installed.
@@ -114,10 +128,14 @@ def read(packet: bytes) -> Says:
         text: str | bytes = packet.strip(b"\x00 \t\r\n")
         if packet.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             text = packet.decode("utf-16").strip("\x00 \t\r\n")
-        if not text:
-            return NOTHING
-        root = tree.fromstring(text, forbid_dtd=True)
+        root: Element = tree.fromstring(text or "<empty/>", forbid_dtd=True)
     except (SyntaxError, ValueError, LookupError, RecursionError):
+        return None
+    return root
+
+
+def _says(root: Element | None) -> Says:
+    if root is None:
         return saying("unknown", ABOUT)
     said = [NOTHING]
     for element in root.iter():

@@ -2,13 +2,17 @@
 
 A no of any protocol is a no; what was not understood is a gap; a yes decides nothing. A site that allows mining has
 granted no licence, so where a use needs one its yes changes nothing, and where none is needed silence is as good.
+
+What a site tells everybody is lifted by what its owners granted in writing: where the registry recognises the address
+and every owner of that work has a live grant for the use, in every place and of everything that is there. What is said
+inside a file goes with its bytes and is not lifted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from filters.rights.precedence import Decision, Finding, Gap
+from filters.rights.precedence import Decision, Finding, Gap, Match
 from filters.rights.signals.protocols import PROTOCOLS
 from filters.rights.signals.signal import Signal
 
@@ -29,8 +33,8 @@ def as_findings(signals: Iterable[Signal], use: str, registry: Decision | None =
     Args:
         signals: Everything that was collected.
         use: One of `records.USES`.
-        registry: What the registry alone decides. Where it holds a live grant for the very address, what the site
-            tells everybody is lifted, as a grant lifts its own party's refusal; what is said inside a file is not.
+        registry: What the registry alone decides, asked as under opt-in, which tells whose grant is missing. Where none
+            is for the very address, what the site tells everybody is lifted.
     """
     return [
         Finding("deny", f"{signal.protocol} at {signal.uri}: {signal.words}", (signal.signal_id,))
@@ -67,4 +71,8 @@ def _counted(signals: Iterable[Signal], registry: Decision | None) -> list[Signa
 
 def _grants_address(decision: Decision) -> bool:
     kinds = ("url_prefix", "domain", "account")
-    return any(f.verdict == "allow" and f.entries and f.match and f.match.kind in kinds for f in decision.findings)
+    by_match: dict[Match, list[Finding]] = {}
+    for finding in decision.findings:
+        if finding.match and finding.match.kind in kinds:
+            by_match.setdefault(finding.match, []).append(finding)
+    return any(all(f.verdict == "allow" and f.entries for f in found) for found in by_match.values())

@@ -34,6 +34,9 @@ CHUNK: Final = 64 * 1024
 REMEMBERED: Final = 256
 """Answers in memory, the latest: sources come by site more often than not."""
 
+PAGES: Final = 8
+"""Web pages in memory, the latest: neighbours in a list often share one. None is kept in the folder of answers."""
+
 HEADER_LINES: Final = 500
 """Most header lines of one answer."""
 
@@ -58,6 +61,7 @@ class Fetcher:
     answers: Answers | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     fetched: int = 0
+    _pages: OrderedDict[str, Answer] = field(default_factory=OrderedDict, repr=False)
     _run: OrderedDict[tuple[str, int], Answer] = field(default_factory=OrderedDict, repr=False)
     _locks: list[threading.Lock] = field(default_factory=lambda: [threading.Lock() for _ in range(64)], repr=False)
 
@@ -102,6 +106,16 @@ class Fetcher:
             return Answer(addresses.redact(uri), 0, at, error=error.message)
         except Exception as error:  # Whatever the client, the server and the address make of each other.
             return Answer(addresses.redact(uri), 0, at, error=_reason(error, self.settings))
+
+    def page(self, uri: str) -> Answer:
+        """A web page, from memory where it was one of the last; its failure too."""
+        with self._locks[zlib.crc32(uri.encode(errors="replace")) % len(self._locks)]:
+            answer = self._pages.get(uri)
+            if answer is None:
+                answer = self._pages[uri] = self.get(uri, self.settings.max_page_kb * 1024)
+                while len(self._pages) > PAGES:
+                    self._pages.popitem(last=False)
+            return answer
 
     def head(self, uri: str) -> Answer:
         """The header lines of a resource, without its body; servers that refuse HEAD are asked for the first byte."""

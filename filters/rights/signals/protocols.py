@@ -32,7 +32,7 @@ from filters.rights.signals.page import Page
 from filters.rights.signals.signal import Signal
 from filters.rights.signals.visit import Answer, Visit
 
-LIST_VERSION: Final = 1
+LIST_VERSION: Final = 2
 """Raised when a protocol is added, dropped or read differently: which were asked on a day can be told."""
 
 OfSite = Callable[[str, Visit], list[Signal]]

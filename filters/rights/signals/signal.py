@@ -51,6 +51,7 @@ class Signal:
         text: The raw text, its first `RAW_CHARACTERS` characters.
         digest: SHA-256 of the raw bytes, hexadecimal; empty where nothing was read.
         size: Raw bytes.
+        origin: How the footage was made, as `origin.ORIGINS` has it; None: nothing was said of that.
     """
 
     protocol: str
@@ -63,6 +64,7 @@ class Signal:
     text: str = ""
     digest: str = ""
     size: int = 0
+    origin: str | None = None
 
     @property
     def signal_id(self) -> str:
@@ -81,7 +83,7 @@ class Spot:
     uri: str
     fetched_at: datetime
 
-    def signal(self, says: Says, words: str, raw: bytes | str = b"") -> Signal:
+    def signal(self, says: Says, words: str, raw: bytes | str = b"", origin: str | None = None) -> Signal:
         """A signal from here."""
         data = raw.encode(errors="replace") if isinstance(raw, str) else raw
         text = data[: 4 * RAW_CHARACTERS].decode(errors="replace")[:RAW_CHARACTERS]
@@ -96,6 +98,7 @@ class Spot:
             text=text,
             digest=hashlib.sha256(data).hexdigest() if data else "",
             size=len(data),
+            origin=origin,
         )
 
 

@@ -25,6 +25,11 @@ class SignalSettings:
     signals: bool = setting(
         False, "Ask sites and files for machine-readable signals too: robots.txt, TDMRep, C2PA, ...", scale=True
     )
+    generated: str | None = setting(
+        None,
+        "List of SHA-256 of generated assets, as text or with a column sha256: they are known wherever they come from",
+        scale=True,
+    )
     crawlers: tuple[str, ...] = setting(
         ("rushes",), "Names this crawler goes by: what robots.txt forbids one of them is forbidden altogether"
     )

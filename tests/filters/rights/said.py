@@ -25,6 +25,10 @@ PARTIES = {
     "agent": PartyRow(party_id="agent", name="Agent", kind="agent", verified_by="legal"),
     "shady": PartyRow(party_id="shady", name="Shady", kind="artist"),
     "mia": PartyRow(party_id="mia", name="Mia", kind="person", verified_by="passport"),
+    "eva": PartyRow(
+        party_id="eva", name="Eva", kind="person", verified_by="passport", represented_by=["agent", "shady"]
+    ),
+    "una": PartyRow(party_id="una", name="Una", kind="person", represented_by=["agent"]),
     "team": PartyRow(party_id="team", name="Rights team", kind="team", verified_by="legal"),
 }
 WORKS = {
@@ -36,6 +40,8 @@ WORKS = {
         WorkRow(work_id="duck", title="Duck", kind="character", owners=["bolt"]),
         WorkRow(work_id="both", title="Joint Work", kind="title", owners=["acme", "bolt"]),
         WorkRow(work_id="mia", title="Mia", kind="person", owners=["mia"]),
+        WorkRow(work_id="eva", title="Eva", kind="person", owners=["eva"]),
+        WorkRow(work_id="una", title="Una", kind="person", owners=["una"]),
         WorkRow(work_id="kid", title="Kid", kind="person", minor=True),
         WorkRow(work_id="free", title="Free", kind="title"),
         WorkRow(work_id="lost", title="Lost", kind="title", parent="nowhere"),

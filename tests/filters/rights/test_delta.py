@@ -8,7 +8,7 @@ import tempfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from filters.rights import registry
+from filters.rights import lookup, registry
 from filters.rights.delta import Moment, changed_works, identifiers
 from filters.rights.precedence import Match, Question, decide
 from filters.rights.records import IdentifierRow, PartyRow, StatementRow, WorkRow, identifier_id
@@ -29,7 +29,7 @@ SAID = st.builds(
 
 
 def verdicts(held: Registry, moment: Moment) -> dict[str, str]:
-    entries = registry.entries(held, moment.state)
+    entries = lookup.entries(held, moment.state)
     question = Question(use="train", regime="opt-in", at=moment.at)
     return {work: decide(question, [Match(work, "sha256")], entries).verdict for work in WORKS}
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import filters.rights.difference as module
-from filters.rights import registry
+from filters.rights import lookup, registry
 from filters.rights.difference import compare, of_rows, of_versions
 from filters.rights.publishing import revert
 from filters.rights.records import IdentifierRow, PartyRow, StatementRow, WorkRow, says
@@ -128,13 +128,13 @@ def test_two_states_compared(before, after):
 def test_only_the_touched_works_are_read(held, monkeypatch):
     put(held, *EVERYBODY, say("a", "grant", work="part"), say("b", "grant", work="duck", party="bolt"))
     asked: list[Any] = []
-    read = registry.entries
+    read = lookup.entries
 
     def spy(held: Registry, state: Any, works: Any = None) -> Any:
         asked.append(works)
         return read(held, state, works)
 
-    monkeypatch.setattr(registry, "entries", spy)
+    monkeypatch.setattr(lookup, "entries", spy)
     assert effects(told(held, say("r", "revoke", work="saga")))["a"] == ("ends", "live", "revoked")
     assert asked == [{"saga", "film", "part"}]
 

@@ -231,7 +231,7 @@ def test_long_texts_are_searched_in_parts_as_if_whole(opening, monkeypatch, spel
 
 
 @given(st.randoms(use_true_random=False), st.lists(st.tuples(SPELLED, st.booleans()), max_size=8))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_order_never_matters_and_what_is_withdrawn_never_matches(chance, spelled):
     rows = [one(f"w{i}", "text", name, withdrawn=gone) for i, (name, gone) in enumerate(spelled)]
     rows += [one(f"u{i}", "url_prefix", f"ex.org/{name}", withdrawn=gone) for i, (name, gone) in enumerate(spelled)]
@@ -247,7 +247,7 @@ def compiled_bytes() -> bytes:
 
 
 @given(st.data())
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_damaged_file_is_told(tmp_path, compiled_bytes, data):
     path = tmp_path / "damaged.bin"
     path.unlink(missing_ok=True)

@@ -153,4 +153,4 @@ def test_spans_are_of_the_text_as_it_was(text, name):
     at = text.index(name)
     letters = lambda part: len(fold(part).replace(" ", ""))  # noqa: E731
     first = letters(text[:at])
-    assert spans(text, [(first, first + letters(name))]) == [(at, at + len(name))]
+    assert spans([text], [(0, first, first + letters(name))]) == [(at, at + len(name))]

@@ -7,7 +7,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from filters.rights import places
+from filters.rights.columns import CellError, value_of
 from filters.rights.places import accounts, address, domain_keys, file_name, holds, keys, prefix_keys, shown
+from transforms.addresses import normalise
 
 SPELLINGS = [
     ("https://ex.org", "ex.org/"),
@@ -134,6 +136,8 @@ def test_domains_hold_what_is_below_them(domain, uri, within):
 @example("https://%25%32%35.org/")
 @example("http://a%2Fb@c%40d/")
 @example("https://xn--a.org/")
+@example("::")
+@example("https://a:80:/")
 @settings(max_examples=400, deadline=None)
 def test_any_text_has_one_spelling_at_most_and_nothing_raises(text):
     once = address(text)
@@ -143,7 +147,7 @@ def test_any_text_has_one_spelling_at_most_and_nothing_raises(text):
     prefix_keys(text), domain_keys(text), file_name(text)
 
 
-@given(st.from_regex(r"(?:[a-z]{1,3}\.){1,3}[a-z]{2}(?::[1-9]\d{2})?(?:/[a-zA-Z0-9%._~]{0,4}){0,3}", fullmatch=True))
+@given(st.from_regex(r"(?:[a-z]{1,3}\.){1,3}[a-z]{2}(?::[1-9][0-9]{2})?(?:/[a-zA-Z0-9%._~]{0,4}){0,3}", fullmatch=True))
 @settings(max_examples=100, deadline=None)
 def test_every_address_is_within_itself_and_is_shown_as_it_is(text):
     (place,) = keys(f"https://{text}")
@@ -190,3 +194,45 @@ def test_accounts_of_a_list(metadata, found):
 )
 def test_file_names(uri, name):
     assert file_name(uri) == name
+
+
+LISTED = [
+    # what the team writes in the list, as it is stored, and a source as it is listed, within it or not
+    ("https://example.org/film/", "example.org/film/", "https://example.org/film/a.mp4", True),
+    ("http://media/films/", "http://media/films/", "http://media/films/a.mp4", True),
+    ("http://localhost:8080/x", "http://localhost:8080/x", "http://localhost:8080/x/a.mp4", True),
+    ("/mnt/My films/*", "/mnt/My films", "/mnt/My films/a b.mp4", True),
+    ("/mnt/My films/*", "/mnt/My films", "/mnt/My films 2/a.mp4", False),
+    ("file:///mnt/My%20films/", "/mnt/My films", "file:///mnt/x/../My%20films/a.mp4", True),
+    ("s3a://bucket/My films/", "s3://bucket/My films", "s3://bucket/My films/a.mp4", True),
+    ("s3://bucket/films", "s3://bucket/films", "gs://bucket/films/a.mp4", False),
+    ("gs://bucket", "gs://bucket", "gcs://bucket/a.mp4", True),
+    ("gs://bucket/straße", "gs://bucket/straße", "gs://bucket/strasse/a.mp4", False),
+    ("https://straße.de/x", "straße.de/x", "https://straße.de/x/a.mp4", True),
+    ("https://straße.de/x", "straße.de/x", "https://xn--strae-oqa.de/x/a.mp4", True),
+    ("https://straße.de/x", "straße.de/x", "https://strasse.de/x/a.mp4", True),  # as it was looked up once
+    ("💩.la/a", "💩.la/a", "https://xn--ls8h.la/a", True),
+]
+
+
+@pytest.mark.parametrize(("written", "stored", "listed", "within"), LISTED)
+def test_prefixes_of_the_list_hold_sources_as_they_are_listed(written, stored, listed, within):
+    value = value_of("url_prefix", written)
+    assert (value, value_of("url_prefix", value)) == (stored, stored)
+    held = [any(key.startswith(prefix) and holds(prefix, key) for prefix in prefix_keys(value) for key in keys(uri))
+            for uri in (listed, normalise(listed))]  # fmt: skip
+    assert held == [within, within]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["/", "file:///", "file://host/a", "//nas/films", "gs://", "media/films", "my film", "https:///x", "memory://a/b"],
+)
+def test_what_is_no_prefix_is_refused(text):
+    with pytest.raises(CellError):
+        value_of("url_prefix", text)
+
+
+@pytest.mark.parametrize("host", ["straße.de", "FAß.example", "例え.jp", "ex。org", "MÜNCHEN.de", "💩.la"])
+def test_a_host_has_one_spelling_everywhere(host):
+    assert normalise(f"https://{host}/a") == f"https://{address(f'https://{host}/a')}"

@@ -14,6 +14,7 @@ from filters.rights.records import COMPONENTS, REFUSALS, USES
 from tests.filters.rights.said import WORKS, day, entries, say
 
 FILM, PART, DUCK, MIA = (Match(name, "sha256") for name in ("film", "part", "duck", "mia"))
+FACE, VOICE = Match("mia", "face"), Match("mia", "voice")
 NAMED = Match("film", "text", words="'the film' in a title")
 
 
@@ -27,6 +28,10 @@ def yes(name: str = "yes", **more: Any) -> Any:
 
 def no(name: str = "no", **more: Any) -> Any:
     return say(name, "opt_out", **more)
+
+
+def consent(*components: str, name: str = "yes", **more: Any) -> Any:
+    return yes(name, **{"party": "mia", "work": "mia", "components": list(components), **more})
 
 
 CASES: dict[str, tuple[list[Any], list[Match], dict[str, Any], str, tuple[str, ...]]] = {
@@ -179,6 +184,56 @@ CASES: dict[str, tuple[list[Any], list[Match], dict[str, Any], str, tuple[str, .
         "allow",
         ("yes",),
     ),
+    "a voice is refused, a face was seen": (
+        [no(party="mia", work="mia", components=["voice"])],
+        [FACE],
+        {},
+        "allow",
+        (),
+    ),
+    "a voice is refused, a voice was heard": (
+        [no(party="mia", work="mia", components=["voice"])],
+        [FACE, VOICE],
+        {},
+        "deny",
+        ("no",),
+    ),
+    "a face is refused, of a person who may be seen and heard": (
+        [no(party="mia", work="mia", components=["face"])],
+        [MIA],
+        {},
+        "deny",
+        ("no",),
+    ),
+    "a likeness is refused, a voice was heard": (
+        [no(party="mia", work="mia", components=["likeness"])],
+        [VOICE],
+        {},
+        "deny",
+        ("no",),
+    ),
+    "a hold on a voice": ([say("h", "hold", "mia", "mia", components=["voice"])], [FACE], {}, "allow", ()),
+    "the consent to a voice was revoked, a face was seen": (
+        [consent(), say("r", "revoke", "mia", "mia", 3, components=["voice"])],
+        [FACE],
+        {},
+        "allow",
+        ("yes",),
+    ),
+    "the consent to a voice was revoked, and given anew without its id": (
+        [say("r", "revoke", "mia", "mia", 3, components=["voice"]), consent("voice", on=4)],
+        [VOICE],
+        {},
+        "deny",
+        ("r",),
+    ),
+    "a voice that sounds like a character": (
+        [no(work="duck", party="bolt", components=["character"])],
+        [Match("duck", "voice")],
+        {},
+        "deny",
+        ("no",),
+    ),
     "a dispute": ([yes(), say("d", "dispute", "shady")], [FILM], {}, "review", ("d",)),
     "a dispute lets nothing in": ([no(), say("d", "dispute", "shady")], [FILM], {}, "deny", ("no",)),
     "weak evidence": ([no()], [NAMED], {}, "review", ("no",)),
@@ -260,6 +315,64 @@ OPT_IN: dict[str, tuple[list[Any], list[Match], dict[str, Any], str, tuple[str, 
         "allow",
         ("yes",),
     ),
+    "a consent to the voice, and the voice was heard": ([consent("voice")], [VOICE], {}, "allow", ("yes",)),
+    "a consent to the voice, and the face was seen": ([consent("voice")], [FACE], {}, "deny", ()),
+    "a consent to the voice of who was seen and heard": ([consent("voice")], [FACE, VOICE], {}, "deny", ()),
+    "a consent to the voice of a person who is named": ([consent("voice")], [MIA], {}, "deny", ()),
+    "consents to face and voice": (
+        [consent("voice"), consent("face", name="too")],
+        [MIA],
+        {},
+        "allow",
+        ("too", "yes"),
+    ),
+    "a consent to the likeness": ([consent("likeness")], [MIA, FACE, VOICE], {}, "allow", ("yes",)),
+    "a consent to the voice, and only a voice is made": (
+        [consent("voice")],
+        [MIA],
+        {"components": frozenset(["sound", "voice"])},
+        "allow",
+        ("yes",),
+    ),
+    "a consent to the voice, and a face is made, too": (
+        [consent("voice")],
+        [MIA],
+        {"components": frozenset(["sound", "likeness"])},
+        "deny",
+        (),
+    ),
+    "a consent to the voice, where neither is said to be made": (
+        [consent("voice")],
+        [MIA],
+        {"components": frozenset(["picture", "sound"])},
+        "deny",
+        (),
+    ),
+    "a consent for a market, a product and a language": (
+        [consent(territories=["DE"], products=["shoes"], languages=["de"])],
+        [MIA],
+        {"territories": frozenset(["DE"]), "product": "shoes", "language": "de"},
+        "allow",
+        ("yes",),
+    ),
+    "a consent for one of two markets": (
+        [consent(territories=["DE"])],
+        [MIA],
+        {"territories": frozenset(["DE", "FR"])},
+        "deny",
+        (),
+    ),
+    "a consent for another product": ([consent(products=["shoes"])], [MIA], {"product": "cars"}, "deny", ()),
+    "a consent for another language": ([consent(languages=["de"])], [MIA], {"language": "fr"}, "deny", ()),
+    "a consent for products, asked for none": ([consent(products=["shoes"])], [MIA], {}, "deny", ()),
+    "a consent through an agent whom she names": ([consent(through="agent", party="eva", work="eva")],
+        [Match("eva", "face")], {}, "allow", ("yes",)),
+    "a consent through an agent whom nobody verified": ([consent(through="shady", party="eva", work="eva")],
+        [Match("eva", "face")], {}, "deny", ()),
+    "a consent through an agent whom she does not name": ([consent(through="agent")], [MIA], {}, "deny", ()),
+    "a consent of a person whom nobody verified, through an agent who is": (
+        [consent(through="agent", party="una", work="una")], [Match("una", "face")], {}, "deny", ()),
+    "a minor's face, whatever is granted": ([yes(work="kid", party="acme")], [Match("kid", "face")], {}, "deny", ()),
     "only a false match": (
         [yes(), say("e", "exclude", "team", subject="u")],
         [FILM],
@@ -296,6 +409,7 @@ def test_a_tie_is_told_as_a_conflict():
         ({}, Match("film", "smell"), yes(), "match"),
         ({}, Match("film", "sha256", strength="sort of"), yes(), "match"),
         ({}, Match("film", "sha256", component="smell"), yes(), "component"),
+        ({"components": frozenset(["smell"])}, FILM, yes(), "component"),
         ({}, Match("nobody knows", "sha256"), yes(), "registry"),
         ({}, Match("lost", "sha256"), yes(work="lost"), "registry"),
         ({}, FILM, say("odd", "perhaps"), "statement"),
@@ -359,7 +473,7 @@ STATEMENTS = st.builds(
     through=st.sampled_from([None, None, "agent"]),
     uses=st.sampled_from([[*USES], [*USES], ["train"], ["generate", "display"]]),
     territories=st.sampled_from([["WORLD"], ["WORLD"], ["DE"], ["DE", "FR"]]),
-    components=st.sampled_from([[], [], ["picture"], ["sound", "likeness"]]),
+    components=st.sampled_from([[], [], ["picture"], ["sound", "likeness"], ["face"], ["voice"]]),
     valid_from=st.none() | DAYS.map(day),
     valid_until=st.none() | DAYS.map(lambda n: day(n + 3)),
     target=st.sampled_from([None, None, "a", "b"]),
@@ -370,7 +484,7 @@ MATCHES = st.lists(
     st.builds(
         Match,
         st.sampled_from(["film", "film", "part", "part", "duck", "both", "mia", "kid", "free"]),
-        st.sampled_from(["sha256", "sha256", "text", "domain", "face"]),
+        st.sampled_from(["sha256", "sha256", "text", "domain", "face", "voice"]),
         identifier_id=st.just(""),
         component=st.sampled_from([None, None, *COMPONENTS]),
         strength=st.sampled_from([None, None, "weak", "decisive"]),
@@ -390,6 +504,7 @@ QUESTIONS = st.builds(
     product=st.none(),
     language=st.none(),
     recipient=st.none(),
+    components=st.sampled_from([frozenset(), frozenset(), frozenset(["picture", "face"]), frozenset(["voice"])]),
 )
 # A grant is what most answers hinge on: films are mostly asked for and granted by their owner.
 LIKELY = st.lists(STATEMENTS, max_size=6) | st.lists(STATEMENTS, max_size=3).map(
@@ -449,3 +564,27 @@ def test_a_gap_never_allows_and_never_loosens(question, matches, statements, gap
     holed = decide(question, matches, entries(*statements), [gap])
     assert holed.verdict != "allow"
     assert VERDICTS.index(holed.verdict) <= VERDICTS.index(plain.verdict)
+
+
+@settings(max_examples=60, deadline=None)
+@given(QUESTIONS, MATCHES, LIKELY)
+def test_a_likeness_is_a_face_and_a_voice(question, matches, statements):
+    both = [m for m in matches if m.component == "likeness"]
+    apart = [m._replace(component=part) for m in both for part in ("face", "voice")]
+    rest = [m for m in matches if m.component != "likeness"]
+    question = dataclasses.replace(question, components=frozenset())
+    one, other = (decide(question, [*rest, *more], entries(*statements)) for more in (both, apart))
+    assert (one.verdict, one.entries, one.words) == (other.verdict, other.entries, other.words)
+    spelled = [
+        dataclasses.replace(s, components=["face", "sound", "voice"]) if "likeness" in (s.components or ()) else s
+        for s in statements
+    ]
+    assert decide(question, matches, entries(*spelled)).verdict == one.verdict
+
+
+@settings(max_examples=60, deadline=None)
+@given(QUESTIONS, MATCHES, LIKELY)
+def test_making_less_of_somebody_is_never_stricter(question, matches, statements):
+    everything = decide(dataclasses.replace(question, components=frozenset()), matches, entries(*statements))
+    some = decide(question, matches, entries(*statements))
+    assert VERDICTS.index(some.verdict) >= VERDICTS.index(everything.verdict)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from deltalake import DeltaTable
 
-from filters.rights import publishing, registry
+from filters.rights import lookup, publishing, registry
 from filters.rights.precedence import Match, Question, decide
 from filters.rights.publishing import Outdated, publish, revert, roll_forward
 from filters.rights.records import BY_TABLE, EFFECTS, IDENTIFIER_KINDS, RECORDS, IdentifierRow
@@ -29,7 +29,7 @@ def held(tmp_path: Path) -> Registry:
 def verdict(held: Registry, as_of: Any = None, at: Any = None, number: int | None = None) -> str:
     state = registry.version(held, number, as_of)
     question = Question(use="train", regime="opt-out", at=at or day(60))
-    return decide(question, [Match("film", "sha256")], registry.entries(held, state, ["film"])).verdict
+    return decide(question, [Match("film", "sha256")], lookup.entries(held, state, ["film"])).verdict
 
 
 def statements(held: Registry, state: registry.Version) -> list[str]:
@@ -60,7 +60,7 @@ def test_what_is_published_is_read_again_with_its_stamps(held):
     (row,) = registry.read(held, "identifiers", made).to_pylist()
     assert row["aliases"] == ["Фильм", "電影"]
     assert (row["recorded_at"], row["author"], row["registry_version"]) == (day(1), "ann", 1)
-    everything = registry.entries(held, made)
+    everything = lookup.entries(held, made)
     assert (len(everything.parties), len(everything.works)) == (len(PARTIES), len(WORKS))
     assert registry.version(held) == made
 
@@ -91,11 +91,11 @@ def test_a_later_row_describes_a_party_anew_and_the_older_state_stays(held):
     shady = PARTIES["shady"]
     first = put(held, *EVERYBODY)
     second = put(held, type(shady)(party_id="shady", name="Shady", kind="artist", verified_by="legal"), on=2)
-    assert registry.entries(held, second).parties["shady"].verified_by == "legal"
-    assert registry.entries(held, first).parties["shady"].verified_by is None
+    assert lookup.entries(held, second).parties["shady"].verified_by == "legal"
+    assert lookup.entries(held, first).parties["shady"].verified_by is None
     third = put(held, shady, on=3)  # as at first: an old description may come back
     assert third.added == {"parties": 1, "works": 0, "identifiers": 0, "statements": 0}
-    assert registry.entries(held, third).parties["shady"].verified_by is None
+    assert lookup.entries(held, third).parties["shady"].verified_by is None
 
 
 def test_what_is_there_already_is_not_published_again(held):
@@ -260,7 +260,7 @@ def test_only_what_a_question_needs_is_read(held):
         say("b", "opt_out", work="duck"),
         say("c", "hold", work=None),
     )
-    found = registry.entries(held, made, ["part"])
+    found = lookup.entries(held, made, ["part"])
     assert set(found.works) == {"part", "film", "saga"}
     assert {s.statement_id for s in found.statements} == {"a", "c"}
 

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.rights import publishing, registry, sheets, workbook
+from filters.rights import lookup, publishing, registry, sheets, workbook
 from filters.rights.columns import BY_NAME, COLUMNS, CellError, text_of
 from filters.rights.precedence import Match, Question, decide
 from filters.rights.records import USES
@@ -81,7 +81,7 @@ def test_a_file_is_published_and_decides(tmp_path):
             held, checked.new(), base=len(registry.numbers(held)), author="ann", reason="list", now=day(1)
         )
     assert (state.number, state.added["statements"]) == (1, 2)
-    known = registry.entries(held, state)
+    known = lookup.entries(held, state)
     for at, verdict in ((31, "deny"), (40, "deny"), (60, "deny")):  # both were said at once, for train in DE: a tie
         question = Question(use="train", regime="opt-out", at=day(at), territories=frozenset(["DE"]))
         assert decide(question, [Match("film", "url_prefix")], known).verdict == verdict

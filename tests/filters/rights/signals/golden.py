@@ -335,7 +335,7 @@ FILES: Final = [
     Case("cut in the packet", (_FTYP + uuid_box(_YES))[:-9], MINING_UNKNOWN),
     Case("a size below its head", _FTYP + uuid_box(_YES) + struct.pack(">I4s", 7, b"mdat") + bytes(99), MINING_UNKNOWN),
     Case("a size beyond everything", _FTYP + struct.pack(">I4sQ", 1, b"mdat", 2**64 - 1) + bytes(99), MINING_UNKNOWN),
-    Case("many boxes", _FTYP + box(b"free") * 30_000 + uuid_box(_YES), MINING_UNKNOWN),
+    Case("many boxes", _FTYP + box(b"free") * 210_000 + uuid_box(_YES), MINING_UNKNOWN),
     Case("many packets", _FTYP + uuid_box(_YES) * 70, MINING_UNKNOWN),
     Case("a packet too long", _FTYP + uuid_box(b" " * (4 * 2**20 + 1)), MINING_UNKNOWN),
     Case("AVI", riff((b"LIST", b"hdrl1234"), (b"_PMX", _NO)), MINING_NO),

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"
+GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 
 
 class Authority(NamedTuple):
@@ -99,15 +100,26 @@ def training(label: str, **uses: str | dict[str, str]) -> dict[str, Any]:
     return {"label": label, "data": {"entries": entries}}
 
 
-def signed(media: bytes, mime: str, *assertions: dict[str, Any], remote: str | None = None) -> bytes:
-    """Media with a manifest that holds some assertions, signed by the leaf of `authority`."""
+def signed(
+    media: bytes, mime: str, *assertions: dict[str, Any], remote: str | None = None, source: str = SOURCE
+) -> bytes:
+    """Media with a manifest that holds some assertions, signed by the leaf of `authority`.
+
+    Args:
+        media: The media.
+        mime: Its type.
+        assertions: The assertions. One of actions takes the place of the one that says how the media was created.
+        remote: Where the manifest is said to lie instead of in the media.
+        source: The digital source type of the action that created the media.
+    """
     c2pa = pytest.importorskip("c2pa")
     made = authority()
     context = c2pa.Context.from_dict({"builder": {"thumbnail": {"enabled": False}}, "verify": {"verify_trust": False}})
-    created = {"action": "c2pa.created", "digitalSourceType": SOURCE}
+    created = {"action": "c2pa.created", "digitalSourceType": source}
+    told = any(one["label"].startswith("c2pa.actions") for one in assertions)
     manifest = {
         "claim_generator_info": [{"name": "test", "version": "1"}],
-        "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [created]}}, *assertions],
+        "assertions": [*([] if told else [{"label": "c2pa.actions.v2", "data": {"actions": [created]}}]), *assertions],
     }
     builder = c2pa.Builder(json.dumps(manifest), context=context)
     if remote:
