@@ -25,6 +25,8 @@ TITLES: Final = {
     "marks": "Marks on its cuts",
     "failures": "Failures",
     "releases": "Releases it is in",
+    "licensed_uses": "Licences it was released under",
+    "retractions": "What was withdrawn",
     "requests": "Requests that used it",
     "assets": "Assets made from it",
 }
@@ -135,7 +137,7 @@ def story(snapshot: Snapshot, clip_id: str) -> Story:
     ]
     parts = []
     for name in sorted(records.BY_TABLE, key=lambda one: (list(TITLES).index(one) if one in TITLES else 99, one)):
-        condition = _about(name, known, uris, clip)
+        condition = _about(snapshot, name, known, uris, clip)
         if condition is None:
             continue
         sql, values = condition
@@ -148,12 +150,17 @@ def story(snapshot: Snapshot, clip_id: str) -> Story:
 
 
 def _about(
-    table: str, known: Mapping[str, str], uris: list[str], clip: Mapping[str, Any]
+    snapshot: Snapshot, table: str, known: Mapping[str, str], uris: list[str], clip: Mapping[str, Any]
 ) -> tuple[str, list[Any]] | None:
     """Which rows of a table are about a clip; None where its columns cannot say."""
     columns = kinds(table)
     if table == "marks":
         return "video_id = ? AND pts BETWEEN ? AND ?", [known["video_id"], clip["start_pts"], clip["end_pts"]]
+    if table == "releases":
+        held = f"SELECT release_id FROM {snapshot.table(records.ReleaseClipRow.table)} WHERE clip_id = ?"
+        return f"release_id IN ({held})", [known["clip_id"]]
+    if table == records.ReleaseClipRow.table:
+        return None  # The releases themselves say more.
     if table == "failures":
         return "video_id = ? OR list_contains(?, subject)", [known["video_id"], [*known.values(), *uris]]
     for name, value in known.items():

@@ -1,4 +1,4 @@
-"""Asking: machine-readable signals of a source, collected before it is read and again inside its file.
+"""Asking: machine-readable signals of a source, of its site and page before it is read and then inside its file.
 
 What a file says goes with its bytes, so it is a result in the store: the same bytes from elsewhere are not looked
 into again. What sites say is asked in every run, once a site.
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.config import Config
 from pipelines.screening import SAID_INSIDE
-from transforms.addresses import is_web, redact
+from transforms.addresses import is_web
 from transforms.records import SaidRow, to_dict
 from transforms.settings import ConfigError, key_fields
 from transforms.sources import SourceRef
@@ -34,15 +34,22 @@ LIBRARIES = {"protego": "rights", "http_sf": "rights", "defusedxml": "rights", "
 """Libraries that protocols are read with, and the extras that bring them."""
 
 
+PAGE_COLUMNS = ("page", "webpage_url")
+"""Columns of a list that may hold the address of the web page that shows a video; the first with one counts."""
+
+
 def check(config: Config) -> None:
     """Check before any work that signals can be read.
 
     Raises:
-        ConfigError: A library is missing, they are asked for without a registry, or a protocol is none.
+        ConfigError: A library is missing, they are asked for without a registry, a protocol is none, or the list of
+            generated assets cannot be read.
     """
     if not config.signals.signals:
+        if config.signals.generated is not None:
+            raise ConfigError("--generated: it is heard with the other signals, so give --signals too")
         return
-    from filters.rights.signals import collect, credentials
+    from filters.rights.signals import collect, credentials, generated
 
     if config.rights.rights is None:
         raise ConfigError("--signals: they count in verdicts, so name the registry too: --rights")
@@ -52,6 +59,8 @@ def check(config: Config) -> None:
         if not skipped and importlib.util.find_spec(library) is None:
             way = f", or skip it: --skip-protocols {credentials.NAME}" if library == "c2pa" else ""
             raise ConfigError(f"--signals: {library} is not installed: pip install 'rushes[{extra}]'{way}")
+    if config.signals.generated is not None:
+        generated.load(config.signals.generated, config.storage)
 
 
 @functools.lru_cache(2)
@@ -64,12 +73,22 @@ def _fetcher(config: Config) -> Fetcher:
 
 
 def outside(source: SourceRef, config: Config) -> list[Signal]:
-    """What the site of a source says of it, and the headers of its address; nothing of a source that is on no site."""
-    if not config.signals.signals or not is_web(source.uri):
+    """What sites say of a source: that of its address, its header lines, and the page that its list names.
+
+    Nothing of a source that is on no site and has no page.
+    """
+    page = page_of(source)
+    if not config.signals.signals or not (is_web(source.uri) or page):
         return []
     from filters.rights.signals.collect import Target, collect
 
-    return collect(Target(source.uri), _fetcher(config))
+    return collect(Target(source.uri, page), _fetcher(config))
+
+
+def page_of(source: SourceRef) -> str | None:
+    """The web page that shows a video, where its list names one."""
+    cells = (source.metadata.get(name, "").strip() for name in PAGE_COLUMNS)
+    return next((cell for cell in cells if is_web(cell) and cell != source.uri), None)
 
 
 def _key(video_id: str, config: Config) -> str:
@@ -111,9 +130,18 @@ def inside(
         store.put(SAID_INSIDE, _key(video_id, config), video_id, kept)
     if kept is None:
         return None
-    return [
-        dataclasses.replace(signal(row), about=redact(source.uri), uri=redact(source.uri)) for row in kept["signals"]
-    ]
+    said = [dataclasses.replace(signal(row), about=source.name, uri=source.name) for row in kept["signals"]]
+    return said + _listed(source, video_id, config)
+
+
+def _listed(source: SourceRef, video_id: str, config: Config) -> list[Signal]:
+    """What the list of generated assets says of its bytes; asked anew in every run, as the list grows."""
+    if config.signals.generated is None:
+        return []
+    from filters.rights.signals import generated
+
+    at = _fetcher(config).now()
+    return generated.of_bytes(video_id, source.uri, config.signals.generated, config.storage, at)
 
 
 def rows(signals: Sequence[Signal], subject: str, video_id: str | None) -> list[dict[str, Any]]:
@@ -134,6 +162,7 @@ def rows(signals: Sequence[Signal], subject: str, video_id: str | None) -> list[
             text=one.text[:TEXT],
             digest=one.digest,
             size=one.size,
+            origin=one.origin,
         )
         found[one.signal_id] = to_dict(row)
     return list(found.values())
@@ -144,6 +173,7 @@ def signal(row: dict[str, Any]) -> Signal:
     from filters.rights.signals.signal import Says
     from filters.rights.signals.signal import Signal as Made
 
-    plain = {name: row[name] for name in ("protocol", "place", "about", "uri", "words", "text", "digest", "size")}
+    names = ("protocol", "place", "about", "uri", "words", "text", "digest", "size", "origin")
+    plain = {name: row[name] for name in names}
     at = datetime.fromisoformat(row["fetched_at"])
     return Made(**plain, fetched_at=at, says=Says(*(row[use] for use in Says._fields)))

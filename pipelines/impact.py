@@ -9,9 +9,10 @@ from typing import Any
 
 from filters.rights import delta
 from filters.rights.policy import kept_out
-from filters.rights.precedence import Match
 from filters.rights.screening import Screen
-from pipelines import rescreening
+from pipelines import descent, rescreening
+from pipelines.descent import Back
+from pipelines.descent import match_of as match_of  # where it was looked for before
 from pipelines.rescreening import Change, Held
 from transforms import tables
 from transforms.store import Store
@@ -33,6 +34,8 @@ class Line:
         clips: Clips that the filters kept.
         seconds: Their length.
         captions: Captions.
+        releases: Releases that would have to be taken back, or looked at.
+        assets: Generated assets that would.
     """
 
     party: str
@@ -42,6 +45,8 @@ class Line:
     clips: int = 0
     seconds: float = 0.0
     captions: int = 0
+    releases: int = 0
+    assets: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,12 +92,14 @@ def impact(corpus: tables.Corpus, old: Screen, new: Screen, examples: int = 20) 
     for _, parts in buckets:
         for video, item in rescreening.gather(corpus, parts, found):
             items[video].append(item)
-    store = Store(corpus.root)
+    store, made = Store(corpus.root), descent.releases(corpus, base)
+    taken: list[Back] = []
     sums: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     named: list[tuple[str, str]] = []
     for video in sorted(items):
         if not (stored := rescreening.held(items.pop(video)))["sources"]:
             continue
+        taken += _newly(*(descent.taken_back(screen, video, stored, made) for screen in (old, new)))
         before, after = (rescreening.decide(screen, store, video, stored) for screen in (old, new))
         effect, deciding = _effect(before, after)
         if effect:
@@ -102,6 +109,10 @@ def impact(corpus: tables.Corpus, old: Screen, new: Screen, examples: int = 20) 
     for parties in _freed_unread(corpus, old, new):
         for party in {"", *parties}:
             sums[party, EFFECTS[3]]["sources"] += 1
+    if assets := descent.assets(corpus, base):
+        works = rescreening.changed_works(new.settings, [delta.Moment(old.state, old.at)])
+        taken += _newly(*(descent.assets_back(screen, assets, works) for screen in (old, new)))
+    _count_back(sums, taken, new)
     lines = [_line(party, effect, counts) for (party, effect), counts in sums.items()]
     order = sorted(lines, key=lambda line: (EFFECTS.index(line.effect), -line.videos, line.party))
     total = tuple(line for line in order if line.party == "")
@@ -110,7 +121,7 @@ def impact(corpus: tables.Corpus, old: Screen, new: Screen, examples: int = 20) 
 
 
 def _line(party: str, effect: str, counts: Counter[str]) -> Line:
-    whole = {name: counts[name] for name in ("sources", "videos", "clips", "captions")}
+    whole = {name: counts[name] for name in ("sources", "videos", "clips", "captions", "releases", "assets")}
     return Line(party, effect, seconds=counts["milliseconds"] / 1000, **whole)
 
 
@@ -141,6 +152,23 @@ def _count(sums: dict[tuple[str, str], Counter[str]], effect: str, parties: Iter
         sums[party, effect].update(counts)
 
 
+def _newly(before: Iterable[Back], after: Iterable[Back]) -> list[Back]:
+    """What has to be taken back after a change and had not to be before, or only looked at."""
+    known = {(one.id, one.use, one.why.verdict) for one in before}
+    return [one for one in after if (one.id, one.use, one.why.verdict) not in known]
+
+
+def _count_back(sums: dict[tuple[str, str], Counter[str]], taken: Iterable[Back], new: Screen) -> None:
+    """Count each release and asset once, however many of its clips are concerned."""
+    found: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for one in taken:
+        effect = "denied" if one.why.verdict == "deny" else "to review"
+        for party in {"", *new.said_by(one.why.entries)}:
+            found[party, effect, f"{one.kind}s"].add(one.id)
+    for (party, effect, kind), ids in found.items():
+        sums[party, effect][kind] += len(ids)
+
+
 def _freed_unread(corpus: tables.Corpus, old: Screen, new: Screen) -> Iterator[set[str]]:
     """For each source that was denied and of which nothing is there, and that would be let in: whose word kept it out.
 
@@ -155,9 +183,3 @@ def _freed_unread(corpus: tables.Corpus, old: Screen, new: Screen) -> Iterator[s
             before, after = (s.decided(matches, subjects)["train"].verdict for s in (old, new))
             if kept_out(before, old.settings) and not kept_out(after, new.settings):
                 yield set(old.said_by(row["entries"] or ()))
-
-
-def match_of(text: str) -> Match:
-    """A match from how a row of `verdicts` tells it."""
-    kind, identifier, rest = text.split(" ", 2)
-    return Match(rest.split(": ", 1)[0], kind, identifier)

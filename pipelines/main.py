@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ingest": ("pipelines.ingest", "read and measure footage, without cutting it"),
     "scenes": ("pipelines.scenes", "cut and filter again from the store; no source is opened"),
     "screen": ("pipelines.screen", "a changed registry against everything made: what to withdraw"),
+    "release": ("pipelines.release", "what may be trained on, frozen for one recipient"),
     "rights": ("pipelines.rights", "the rights team's registry: lists, versions, reasons"),
     "show": ("pipelines.show", "tables, rows, versions, and a few rows"),
     "report": ("pipelines.report_page", "a run as one page: balance, plots, pictures, timelines"),

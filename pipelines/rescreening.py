@@ -7,8 +7,10 @@ those are decided in full, with everything that is known of them. Nothing here i
 from __future__ import annotations
 
 import dataclasses
+import json
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +22,7 @@ from filters.rights.compiling import compile_matcher
 from filters.rights.matching import Matcher, Source
 from filters.rights.policy import RightsSettings
 from filters.rights.prefilter import may_hold, pattern
+from filters.rights.registry import EMPTY
 from filters.rights.screening import Screen
 from pipelines import asking, screening
 from transforms import merge, records, tables
@@ -32,8 +35,10 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "sources": ("uri", "video_id", "metadata"),
     "captions": ("video_id", "clip_id", "captioner", "text"),
     "clips": ("video_id", "clip_id", "kept", "seconds"),
-    "verdicts": ("subject", "use", "verdict", "kept_out", "video_id"),
+    "verdicts": ("subject", "use", "verdict", "kept_out", "video_id", "matches"),
     "rights_signals": tuple(field.name for field in dataclasses.fields(SaidRow)),
+    "release_clips": ("video_id", "release_id"),
+    "licensed_uses": ("video_id", "used_in", "party_id", "work_id", "works"),
 }
 """Columns that are read, by table."""
 
@@ -49,6 +54,43 @@ def buckets(corpus: tables.Corpus, base: int) -> list[tuple[int, Parts]]:
     return [(bucket, {table: bases[table].get(bucket, ()) for table in COLUMNS}) for bucket in numbers]
 
 
+def decided_by(corpus: tables.Corpus, rights: RightsSettings) -> list[delta.Moment]:
+    """What the verdicts that stand were decided by: the last screening and every run after it.
+
+    Where one of them went by another registry or other regimes, or there was none, it is the empty registry: everything
+    is new.
+    """
+    never = [delta.Moment(EMPTY, datetime.fromtimestamp(0, UTC))]
+    there = registry.open_registry(str(rights.rights))
+    runs = tables.read(corpus, "runs", columns=["job", "status", "started", "config"]).to_pylist()
+    told = [(run["job"], json.loads(run["config"]).get("rights") or {}) for run in sorted(runs, key=_started)]
+    done = [(job, used) for job, used in told if used.get("rights")]
+    last = max((place for place, (job, _) in enumerate(done) if job == "screen"), default=0)
+    moments: dict[int, list[datetime]] = {}
+    for _, one in done[last:]:
+        if one["rights"] != there.root or _regimes(one) != _regimes(dataclasses.asdict(rights)):
+            return never
+        moments.setdefault(one["rights_version"], []).append(datetime.fromisoformat(one["as_of"]))
+    states = {number: registry.version(there, number) for number in moments}
+    columns = ["registry_version", "registry_digest"]
+    for one in tables.read(corpus, "verdicts", columns=columns).group_by(columns).aggregate([]).to_pylist():
+        known = states.get(one["registry_version"]) or registry.version(there, one["registry_version"])
+        if known.digest != one["registry_digest"]:
+            return never
+    found = {(number, at) for number, every in moments.items() for at in (min(every), max(every))}
+    return [delta.Moment(states[number], at) for number, at in sorted(found)] or never
+
+
+def _started(run: Mapping[str, Any]) -> datetime:
+    started: datetime = run["started"]
+    return started
+
+
+def _regimes(rights: Mapping[str, Any]) -> list[Any]:
+    names = ("train_regime", "caption_regime", "generate_regime", "display_regime", "on_review", "on_unknown")
+    return [rights[name] for name in names] + [sorted(rights["territories"] or ()), rights["recipient"]]
+
+
 class News(NamedTuple):
     """The works about which a registry says something new.
 
@@ -61,6 +103,19 @@ class News(NamedTuple):
     pattern: str | None
 
 
+def _moved(
+    rights: RightsSettings, before: Sequence[delta.Moment]
+) -> tuple[registry.Registry, delta.Moment, frozenset[str]]:
+    there = registry.open_registry(str(rights.rights))
+    now = delta.Moment(registry.version(there, rights.rights_version), rights.moment)
+    return there, now, frozenset().union(*(delta.changed_works(there, one, now) for one in before))
+
+
+def changed_works(rights: RightsSettings, before: Sequence[delta.Moment]) -> frozenset[str]:
+    """The works about which the registry says something new, with all that are part of them; as `changed`."""
+    return _moved(rights, before)[2]
+
+
 def changed(rights: RightsSettings, before: Sequence[delta.Moment]) -> News:
     """The works about which the registry says something new.
 
@@ -71,10 +126,8 @@ def changed(rights: RightsSettings, before: Sequence[delta.Moment]) -> News:
     Raises:
         RegistryError: The registry cannot be read.
     """
-    there = registry.open_registry(str(rights.rights))
-    now = delta.Moment(registry.version(there, rights.rights_version), rights.moment)
-    works = set().union(*(delta.changed_works(there, one, now) for one in before))
-    found = delta.identifiers(there, [*before, now], works)
+    there, now, works = _moved(rights, before)
+    found = delta.identifiers(there, [*before, now], set(works))
     parents = registry.current(there, "works", now.state, ["work_id", "parent"])
     said = found.filter(pc.equal(found.column("kind"), "text")).select(["value", "aliases"]).to_pylist()
     named = {name for row in said for name in (row["value"], *(row["aliases"] or ()))}
@@ -89,7 +142,13 @@ def _table(corpus: tables.Corpus, table: str, parts: Parts, names: Sequence[str]
     return merge.read_parts(records.BY_TABLE[table], corpus.table_uri(table), parts[table], wanted)
 
 
-def find(corpus: tables.Corpus, parts: Parts, news: News, due: Collection[str | None] = ()) -> Iterator[str]:
+def find(
+    corpus: tables.Corpus,
+    parts: Parts,
+    news: News,
+    due: Collection[str | None] = (),
+    released: Collection[str] = frozenset(),
+) -> Iterator[str]:
     """Videos of a bucket that match what is new.
 
     Args:
@@ -97,9 +156,14 @@ def find(corpus: tables.Corpus, parts: Parts, news: News, due: Collection[str | 
         parts: The bucket's.
         news: What is new.
         due: Videos with one of these verdicts are found too; None stands for never screened.
+        released: Of these videos those are found too that are kept out, whether or not anything of them is there.
     """
-    verdicts = _table(corpus, "verdicts", parts, ["subject", "use", "verdict"])
+    more = ["kept_out", "video_id"] if released else []
+    verdicts = _table(corpus, "verdicts", parts, ["subject", "use", "verdict", *more])
     verdicts = verdicts.filter(pc.equal(verdicts.column("use"), "train"))
+    if released:
+        out = verdicts.filter(verdicts.column("kept_out")).column("video_id").drop_null().unique().to_pylist()
+        yield from (video for video in out if video in released)
     known = dict(zip(verdicts.column("subject").to_pylist(), verdicts.column("verdict").to_pylist(), strict=True))
     sources = _table(corpus, "sources", parts).to_pylist(maps_as_pydicts="strict")
     matches = news.matcher.sources([Source(row["uri"], row["metadata"] or {}) for row in sources])

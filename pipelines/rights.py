@@ -11,10 +11,13 @@ from pipelines import (
     options,
     rights_answers,
     rights_explain,
+    rights_gc,
     rights_impact,
     rights_lists,
+    rights_prompts,
     rights_recheck,
     rights_review,
+    rights_statement,
 )
 from pipelines.rights_words import Verb
 
@@ -32,8 +35,11 @@ VERBS: dict[str, Verb] = {
     **rights_lists.VERBS,
     **rights_impact.VERBS,
     **rights_review.VERBS,
+    **rights_prompts.VERBS,
     **rights_recheck.VERBS,
+    **rights_statement.VERBS,
     **rights_answers.VERBS,
+    **rights_gc.VERBS,
     **rights_explain.VERBS,
 }
 """Every verb."""
@@ -60,7 +66,8 @@ def parser() -> options.Parser:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run the command; returns the exit code: 1 where a list has errors or nothing was found.
+    """Run the command; returns the exit code: 1 where a list has errors or nothing was found, 3 where a prompt is
+    refused or was not checked.
 
     Raises:
         ConfigError: Wrong usage, no such registry, or a damaged one.

@@ -11,7 +11,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters.rights import registry
+from filters.rights import lookup, registry
 from filters.rights.conflicts import conflicts
 from filters.rights.records import BY_TABLE
 from filters.rights.registry import Registry, Version
@@ -159,7 +159,7 @@ def _conflicts(words: argparse.Namespace) -> int:
     held = opened(words)
     chosen = state(words, held)
     at = moment("--at", words.at) if words.at else datetime.now(UTC)
-    entries = registry.entries(held, chosen, _granted(held, chosen))
+    entries = lookup.entries(held, chosen, _granted(held, chosen))
     found = conflicts(entries, at)
     if words.json:
         print_json([one._asdict() for one in found])

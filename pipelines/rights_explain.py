@@ -11,16 +11,17 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters.rights import registry, subjects
+from filters.rights import lookup, registry, subjects
 from filters.rights.policy import REGIMES, RightsSettings
 from filters.rights.precedence import Decision, Match, Question, decide
 from filters.rights.records import USES, StatementRow, chain
 from filters.rights.registry import Registry, Version
 from filters.rights.standing import Standing
 from filters.rights.status import Standings, stamp
-from pipelines import options, rights_words
+from pipelines import options, rights_uses, rights_words
 from pipelines.columns import columns, readable, say
 from pipelines.rights_words import Verb, moment, para, party, work
+from transforms import tables
 from transforms.settings import ConfigError
 
 _SHOWN: Final = 20
@@ -52,7 +53,7 @@ class Explainer:
         self._versions: dict[int, Version] = {}
         self.owned = _works_of(held, state, subject)
         wanted = {*self.owned, *subject.works, *(m.work_id for m in subject.matches)}
-        self.entries = registry.entries(held, state, wanted)
+        self.entries = lookup.entries(held, state, wanted)
         rows = registry.current(held, "identifiers", state)
         named = {*subject.works, *(m.work_id for m in subject.matches)}
         self._identifiers = rows.filter(
@@ -290,13 +291,17 @@ def _explain(words: argparse.Namespace) -> int:
         )
 
     told = Explainer(held, chosen, subject, asked, [words.use] if words.use else USES, at)
+    used = rights_uses.used_in(tables.open_corpus(words.output), subject) if words.output else []
     if words.json:
-        rights_words.print_json(_to_json(told))
-    elif subject:
+        rights_words.print_json({**_to_json(told), **({"used_in": used} if words.output else {})})
+        return int(not subject and not used)
+    if subject:
         _tell(told, None if words.all else _SHOWN)
     else:
         _nothing(held, chosen, words.subject)
-    return int(not subject)
+    if words.output:
+        rights_uses.tell(used, words.output)
+    return int(not subject and not used)
 
 
 def _nothing(held: Registry, chosen: Version, text: str) -> None:
@@ -320,6 +325,7 @@ def _arguments(parser: options.Parser) -> None:
     parser.add_argument("--product", metavar="P", help="what it is used for")
     parser.add_argument("--language", metavar="L", help="language of what is made")
     parser.add_argument("--recipient", metavar="P", help="who uses it")
+    parser.add_argument("--output", metavar="OUT", help="a corpus: name its releases and assets that it is in")
     parser.add_argument("--all", action="store_true", help=f"every row, not the first {_SHOWN}")
     rights_words.add_json(parser)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from filters.rights import registry
-from filters.rights.drafts import Listed, check, rows_of
+from filters.rights.drafts import Listed, rows_of
 from filters.rights.policy import RightsSettings, pinned
 from filters.rights.preview import preview
 from filters.rights.registry import Registry, Version
@@ -20,7 +20,7 @@ from filters.rights.screening import Screen
 from pipelines import options
 from pipelines.columns import columns, say
 from pipelines.impact import Impact, Line, impact
-from pipelines.rights_lists import tell_errors
+from pipelines.rights_lists import checked, tell_errors, written
 from pipelines.rights_words import Verb, add_json, add_registry, opened, para, print_json, shown
 from transforms import settings, tables
 
@@ -63,10 +63,12 @@ def tell(found: Impact, output: str) -> None:
     if not found.total:
         say("  Nothing in it would change.")
         return
-    names = ("party", "effect", "sources", "videos", "clips", "footage", "captions")
+    names = ("party", "effect", "sources", "videos", "clips", "footage", "captions", "releases", "assets")
     say(columns(names, [_cells(line) for line in (*found.lines, *found.total)], right=names[2:]))
     for uri, words in found.examples[:5]:
         para(f"{uri}: {words}", "  ", "    ")
+    if any(line.releases or line.assets for line in found.total):
+        para("Releases and assets that were made already would have to be taken back, or looked at.")
     if any(line.effect.endswith("again") for line in found.total):
         para("Of what is to be read again nothing is there any more: the next `rushes curate` over it reads it.")
 
@@ -79,6 +81,8 @@ def _cells(line: Line) -> list[str]:
         *map(str, counts),
         str(timedelta(seconds=round(line.seconds))),
         str(line.captions),
+        str(line.releases),
+        str(line.assets),
     ]
 
 
@@ -86,7 +90,7 @@ def _impact(words: argparse.Namespace) -> int:
     held = opened(words)
     base = registry.version(held)
     with tempfile.TemporaryDirectory(prefix="rushes-rights-") as folder:
-        listed = check(words.files, folder, held, base)
+        listed = checked(words.files, folder, held, base)
         if any(one.error_count for one in listed):
             tell_errors(listed)
             return 1
@@ -105,7 +109,8 @@ def _write_page(found: Impact, words: argparse.Namespace, base: Version) -> None
     from pages import rendering
 
     shows = {"corpus": shown(words.output), "registry": shown(opened(words).root), "version": base.number}
-    Path(words.page).write_text(rendering.render("impact.html.j2", impact=found, **shows), encoding="utf-8")
+    with written(words.page) as path:
+        Path(path).write_text(rendering.render("impact.html.j2", impact=found, **shows), encoding="utf-8")
 
 
 def _arguments(parser: options.Parser) -> None:
@@ -121,7 +126,7 @@ def _arguments(parser: options.Parser) -> None:
 VERBS: Final[dict[str, Verb]] = {
     "impact": Verb(
         "FILE... --output OUT [options]",
-        "tell what publishing lists would change in a corpus: videos, clips, hours, by party",
+        "tell what publishing lists would change in a corpus: videos, clips, hours, releases, by party",
         _arguments,
         _impact,
         "rushes rights impact list.xlsx --registry rights --output corpus --page impact.html",

@@ -7,9 +7,10 @@ import contextlib
 import dataclasses
 import json
 import tempfile
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 
@@ -44,6 +45,44 @@ MOST_DENIED: Final = 0.05
 does more often than its owner means."""
 
 
+def checked(files: Sequence[str], folder: str, held: Registry | None, base: Version) -> list[Listed]:
+    """Lists from wherever they are, checked. Remote ones are copied first, so that all of a command reads the same.
+
+    Args:
+        files: Paths or addresses: what `transforms.storage` reads.
+        folder: An empty local folder, kept as long as the lists are used.
+        held: The registry; None: the lists stand by themselves.
+        base: Its version.
+
+    Raises:
+        ConfigError: A list cannot be fetched, or the registry is damaged.
+    """
+    paths = []
+    for number, file in enumerate(files):
+        path = file
+        if storage.is_remote(file):
+            path = str(Path(folder, "fetched", str(number), PurePosixPath(urlsplit(file).path).name or "list"))
+            try:
+                with storage.stage(file, str(Path(path).parent)) as staged:
+                    Path(staged.path).rename(path)
+            except ElementError as error:
+                raise ConfigError(f"{shown(file)}: cannot be fetched ({error.message})") from error
+        paths.append(path)
+    return check(paths, folder, held, base, [shown(file) for file in files])
+
+
+@contextlib.contextmanager
+def written(file: str) -> Iterator[str]:
+    """A local path to write a file to, which goes where it belongs at the end."""
+    if not storage.is_remote(file):
+        yield file
+        return
+    with tempfile.TemporaryDirectory(prefix="rushes-rights-") as folder:
+        path = Path(folder, PurePosixPath(file).name)
+        yield str(path)
+        storage.upload(str(path), file)
+
+
 def _sheet(path: str) -> str:
     """The sheet of a workbook that is read; empty of other files."""
     if Path(path).suffix.lower() != ".xlsx":
@@ -63,7 +102,7 @@ def _errors(listed: Sequence[Listed]) -> list[dict[str, Any]]:
     found = []
     for one in listed:
         sheet = _sheet(one.path) if one.error_count else ""
-        found += [{"file": one.path, "sheet": sheet, **dataclasses.asdict(error)} for error in one.errors]
+        found += [{"file": one.name, "sheet": sheet, **dataclasses.asdict(error)} for error in one.errors]
     return found
 
 
@@ -71,12 +110,12 @@ def tell_errors(listed: Sequence[Listed]) -> None:
     """Print what is wrong, file by file."""
     for one in listed:
         if not one.error_count:
-            say(f"{one.path}: {one.checked.rows} rows, no errors: {counts(one.checked.counts.items())}")
+            say(f"{one.name}: {one.checked.rows} rows, no errors: {counts(one.checked.counts.items())}")
             continue
         sheet = f", sheet {name}" if (name := _sheet(one.path)) else ""
         rows = len({error.row for error in one.errors if error.row})
         errors = f"{one.error_count} error{'' if one.error_count == 1 else 's'}"
-        say(f"{one.path}{sheet}: {errors} in {rows} of {one.checked.rows} rows")
+        say(f"{one.name}{sheet}: {errors} in {rows} of {one.checked.rows} rows")
         say("")
         cells = [
             [str(e.row) if e.row else "file", e.column or "(row)", readable(e.value), readable(e.remedy)]
@@ -103,7 +142,7 @@ def _write_errors(listed: Sequence[Listed], path: str) -> None:
 def _report(listed: Sequence[Listed]) -> dict[str, Any]:
     files = [
         {
-            "file": one.path,
+            "file": one.name,
             "rows": one.checked.rows,
             "errors": one.error_count,
             "counts": {} if one.error_count else dict(one.checked.counts),
@@ -114,7 +153,8 @@ def _report(listed: Sequence[Listed]) -> dict[str, Any]:
 
 
 def _template(words: argparse.Namespace) -> int:
-    workbook.template(words.file)
+    with written(words.file) as path:
+        workbook.template(path)
     say(f"{words.file}: written; fill it in, then: rushes rights validate {words.file}")
     return 0
 
@@ -129,9 +169,10 @@ def _validate(words: argparse.Namespace) -> int:
         held = registry.open_registry(uri)
     base = registry.version(held) if held else registry.EMPTY
     with tempfile.TemporaryDirectory(prefix="rushes-rights-") as folder:
-        listed = check(words.files, folder, held, base)
+        listed = checked(words.files, folder, held, base)
         if words.output:
-            _write_errors(listed, words.output)
+            with written(words.output) as path:
+                _write_errors(listed, path)
         if words.json:
             print_json(_report(listed))
         else:
@@ -162,7 +203,7 @@ def _diff(words: argparse.Namespace) -> int:
             raise ConfigError("--to: of files there is nothing but what they would add; leave it away")
         base = registry.version(held, words.since)
         with tempfile.TemporaryDirectory(prefix="rushes-rights-") as folder:
-            listed = check(words.files, folder, held, base)
+            listed = checked(words.files, folder, held, base)
             if _refused(listed, words.json):
                 return 1
             found = difference.of_rows(held, base, rows_of(listed))
@@ -177,7 +218,8 @@ def _diff(words: argparse.Namespace) -> int:
     if words.files and found:
         say("")
         say("Nothing was published. To publish this, only if nobody was quicker:")
-        say(f'  rushes rights publish {" ".join(words.files)} --base {base.number} --author "..." --reason "..."')
+        files = " ".join(map(shown, words.files))
+        say(f'  rushes rights publish {files} --base {base.number} --author "..." --reason "..."')
     return 0
 
 
@@ -209,13 +251,13 @@ def _publish(words: argparse.Namespace) -> int:
     if words.create:
         with tempfile.TemporaryDirectory(prefix="rushes-rights-") as folder:
             # Else a first list with an error leaves a registry without a version.
-            if not _is_there(words) and _refused(check(words.files, folder, None, registry.EMPTY)):
+            if not _is_there(words) and _refused(checked(words.files, folder, None, registry.EMPTY)):
                 return 1
     held = registry.create(registry_uri(words), words.two_people) if words.create else opened(words)
     approved(held, words)
     base = registry.version(held, words.base)
     with tempfile.TemporaryDirectory(prefix="rushes-rights-") as folder:
-        listed = check(words.files, folder, held, base)
+        listed = checked(words.files, folder, held, base)
         if _refused(listed):
             return 1
         if _floods(words, held, base, listed):
@@ -287,7 +329,7 @@ def _template_arguments(parser: options.Parser) -> None:
 
 
 def _validate_arguments(parser: options.Parser) -> None:
-    parser.add_argument("files", nargs="+", metavar="FILE", help="lists: .csv, .tsv, .xlsx or .parquet")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="lists: .csv, .tsv, .xlsx or .parquet, anywhere")
     add_registry(parser)
     parser.add_argument("--output", metavar="ERRORS", help="write every error to a file, .csv or .json")
     add_json(parser)
@@ -303,7 +345,7 @@ def _diff_arguments(parser: options.Parser) -> None:
 
 
 def _publish_arguments(parser: options.Parser) -> None:
-    parser.add_argument("files", nargs="+", metavar="FILE", help="lists: .csv, .tsv, .xlsx or .parquet")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="lists: .csv, .tsv, .xlsx or .parquet, anywhere")
     add_registry(parser)
     _add_people(parser)
     parser.add_argument("--output", metavar="OUT", help="a corpus: refuse what denies too much of it without --confirm")

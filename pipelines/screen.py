@@ -6,22 +6,21 @@ what matches one of them is decided anew in full. So the cost is one scan of a f
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import AsDict, PCollection
 
-from filters.rights import delta, registry
-from filters.rights.registry import EMPTY
-from pipelines import engine, options, pinning, rescreening, screening
-from pipelines.columns import say
+from filters.rights import delta
+from filters.rights.licences import ACTIONS
+from pipelines import descent, engine, options, pinning, rescreening, screening
+from pipelines.columns import readable, say
 from pipelines.config import Config
 from pipelines.steps import ROWS, TALLY, Gathering
 from pipelines.writing import RunPlan
@@ -34,8 +33,9 @@ GROUPS = ("run", "rights")
 
 DESCRIPTION = """\
 Screen everything in OUT again: against a newer version of the registry of rights, for another day, or both. What may no
-longer be used is listed in the table `retractions` and leaves the view `trainable` at once. With --apply what is denied
-is removed too: rows, results in the store, clip files, and the replaced parts of tables that still hold it."""
+longer be used is listed in the table `retractions` and leaves the view `trainable` at once; releases and generated
+assets that must be taken back are listed with it. With --apply what is denied is removed too: rows, results in the
+store, clip files, and the replaced parts of tables that still hold it. Releases are never edited."""
 
 EPILOG = """\
 examples:
@@ -74,7 +74,7 @@ def run(argv: Sequence[str]) -> int:
         raise ConfigError("no --rights given: name the registry to screen with")
     corpus = tables.open_corpus(words.output)
     settled = pinning.pinned(settled, words.output)
-    before = decided_by(corpus, settled)
+    before = rescreening.decided_by(corpus, settled.rights)
     code = engine.run_job(
         "screen",
         words.output,
@@ -87,43 +87,6 @@ def run(argv: Sequence[str]) -> int:
     if code in (engine.DONE, engine.WITH_FAILURES) and not options.is_dry(beam_args):
         _tell(corpus, given.apply)
     return code
-
-
-def decided_by(corpus: tables.Corpus, config: Config) -> list[delta.Moment]:
-    """What the verdicts that stand were decided by: the last screening and every run after it.
-
-    Where one of them went by another registry or other regimes, or there was none, it is the empty registry: everything
-    is new.
-    """
-    never = [delta.Moment(EMPTY, datetime.fromtimestamp(0, UTC))]
-    there = registry.open_registry(str(config.rights.rights))
-    runs = tables.read(corpus, "runs", columns=["job", "status", "started", "config"]).to_pylist()
-    told = [(run["job"], json.loads(run["config"]).get("rights") or {}) for run in sorted(runs, key=_started)]
-    done = [(job, rights) for job, rights in told if rights.get("rights")]
-    last = max((place for place, (job, _) in enumerate(done) if job == "screen"), default=0)
-    moments: dict[int, list[datetime]] = {}
-    for _, rights in done[last:]:
-        if rights["rights"] != there.root or _regimes(rights) != _regimes(dataclasses.asdict(config.rights)):
-            return never
-        moments.setdefault(rights["rights_version"], []).append(datetime.fromisoformat(rights["as_of"]))
-    states = {number: registry.version(there, number) for number in moments}
-    columns = ["registry_version", "registry_digest"]
-    for one in tables.read(corpus, "verdicts", columns=columns).group_by(columns).aggregate([]).to_pylist():
-        known = states.get(one["registry_version"]) or registry.version(there, one["registry_version"])
-        if known.digest != one["registry_digest"]:
-            return never
-    found = {(number, at) for number, every in moments.items() for at in (min(every), max(every))}
-    return [delta.Moment(states[number], at) for number, at in sorted(found)] or never
-
-
-def _started(run: Mapping[str, Any]) -> datetime:
-    started: datetime = run["started"]
-    return started
-
-
-def _regimes(rights: Mapping[str, Any]) -> list[Any]:
-    names = ("train_regime", "caption_regime", "generate_regime", "display_regime", "on_review", "on_unknown")
-    return [rights[name] for name in names] + [sorted(rights["territories"] or ()), rights["recipient"]]
 
 
 def screened(
@@ -154,9 +117,17 @@ def screened(
         | "GroupByVideo" >> beam.GroupByKey()
         | "Decide" >> beam.ParDo(_Decide(plan, config, apply)).with_outputs(ROWS, TALLY)
     )
+    made = (
+        pipeline
+        | "Once" >> beam.Create([None])
+        | "Assets" >> beam.ParDo(_Assets(plan, config, before, apply)).with_outputs(ROWS, TALLY)
+    )
     # A screening that finds nothing has its line in the balance too.
     nothing = pipeline | "Nothing" >> beam.Create([("screened.in", 0)])
-    return {ROWS: done[ROWS], TALLY: (done[TALLY], nothing) | "AllTallies" >> beam.Flatten()}
+    return {
+        ROWS: (done[ROWS], made[ROWS]) | "AllRows" >> beam.Flatten(),
+        TALLY: (done[TALLY], made[TALLY], nothing) | "AllTallies" >> beam.Flatten(),
+    }
 
 
 class _Find(beam.DoFn):
@@ -167,12 +138,12 @@ class _Find(beam.DoFn):
 
     def setup(self) -> None:
         self._news = rescreening.changed(self._config.rights, self._before)
+        self._released = descent.untold(self._plan.corpus, self._plan.base)
 
     def process(self, element: tuple[int, rescreening.Parts]) -> Iterator[str]:
         """Look through one bucket; what was denied and is still there is met again by whoever removes."""
-        yield from rescreening.find(
-            self._plan.corpus, element[1], self._news, (None, "deny") if self._apply else (None,)
-        )
+        due = (None, "deny") if self._apply else (None,)
+        yield from rescreening.find(self._plan.corpus, element[1], self._news, due, self._released)
 
 
 class _Decide(Gathering):
@@ -182,8 +153,12 @@ class _Decide(Gathering):
         super().__init__(plan)
         self._config, self._apply, self._store = config, apply, Store(plan.root)
 
+    def setup(self) -> None:
+        self._releases = descent.releases(self._plan.corpus, self._plan.base)
+        self._told = descent.told(self._plan.corpus, self._plan.base) if self._releases else frozenset()
+
     def process(self, element: tuple[str, Iterable[tuple[str, dict[str, Any]]]]) -> Iterator[Any]:
-        """Decide one video."""
+        """Decide one video, and ask again about every release that holds clips of it."""
         video_id, items = element
         screen = screening.screen(self._config)
         assert screen is not None
@@ -197,8 +172,32 @@ class _Decide(Gathering):
             if "videos" in removed:
                 self._rows.add([], [("sources", uri, (uri,), 0)])
         self._counts["screened.in"] += len(change.verdicts)
-        told = rescreening.retractions(change, self._plan.run_id, removed)
+        told = list(rescreening.retractions(change, self._plan.run_id, removed))
+        for back in descent.taken_back(screen, video_id, change.stored, self._releases):
+            if removed or back.key not in self._told:
+                told.append(descent.row_of(back, screen, self._plan.run_id))
         self._rows.add([("retractions", row) for row in told], [], [(table, video_id) for table in removed])
+        yield from self._sendable(everything=False)
+
+
+class _Assets(Gathering):
+    """Generated assets, all of them at once, to what must be taken back of them."""
+
+    def __init__(self, plan: RunPlan, config: Config, before: Sequence[delta.Moment], apply: bool) -> None:
+        super().__init__(plan)
+        self._config, self._before, self._apply = config, before, apply
+
+    def process(self, _: None) -> Iterator[Any]:
+        """Ask again about those that were made with a work about which something changed."""
+        corpus, base = self._plan.corpus, self._plan.base
+        if made := descent.assets(corpus, base):
+            screen = screening.screen(self._config)
+            assert screen is not None
+            works = None if self._apply else rescreening.changed_works(self._config.rights, self._before)
+            told = frozenset() if self._apply else descent.told(corpus, base)
+            for back in descent.assets_back(screen, made, works):
+                if back.key not in told:
+                    self._rows.add([("retractions", descent.row_of(back, screen, self._plan.run_id))], [])
         yield from self._sendable(everything=False)
 
 
@@ -208,11 +207,19 @@ def _tell(corpus: tables.Corpus, apply: bool) -> None:
     run_id = max((run for run in told if run["job"] == "screen"), key=lambda run: run["started"])["run_id"]
     rows = [row for row in tables.read(corpus, "retractions").to_pylist() if row["run_id"] == run_id]
     counts = Counter(kind for kind, _ in {(row["kind"], row["id"]) for row in rows})
-    kinds = [(kind, counts[kind]) for kind in ("source", "video", "clip", "caption") if counts[kind]]
+    order = ("source", "video", "clip", "caption", "release", "asset")
+    kinds = [(kind, counts[kind]) for kind in order if counts[kind]]
     counted = ", ".join(f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in kinds)
     say(f"To withdraw: {counted}." if rows else "Nothing is to be withdrawn.")
+    back = [row for row in rows if row["action"]]
+    for kind, name in sorted({(row["kind"], row["id"]) for row in back}):
+        actions = {row["action"] for row in back if row["id"] == name}
+        say(f"  {kind} {readable(name)}: {min(actions, key=ACTIONS.index)}")
+    if len(rows) > len(back) and not apply:
+        say("Footage left the view `trainable`; --apply removes what is denied.")
+    if back:
+        say("Releases and assets are never edited: who has them must be told.")
     if rows and not apply:
-        say("They left the view `trainable`; --apply removes those that are denied.")
         say(f"  rushes show {storage.redact(corpus.root)} retractions")
     if not apply:
         return
@@ -222,6 +229,7 @@ def _tell(corpus: tables.Corpus, apply: bool) -> None:
     receipt = {
         "run_id": run_id,
         "removed": [{name: row[name] for name in ("kind", "id", "entries")} for row in rows if row["removed"]],
+        "to_take_back": [{name: row[name] for name in ("kind", "id", "video_id", "action", "entries")} for row in back],
         "table_parts": [uri[len(corpus.root) :].strip("/") for uri in parts],
         "at": datetime.now(UTC).isoformat(),
     }

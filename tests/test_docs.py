@@ -128,7 +128,7 @@ def test_every_command_can_be_typed(words, inside):
             _, given = options.settle(own.parse_args(mine), GROUPS[name])
             assert given.output
             assert given.inputs or name in ("scenes", "screen")
-        elif name in ("demo", "eval-cuts", "browse", "explain"):
+        elif name in ("demo", "eval-cuts", "browse", "explain", "release"):
             importlib.import_module(main.COMMANDS[name][0]).parser().parse_args(argv)
         else:
             assert main.main(rest) == 0

@@ -13,8 +13,9 @@ from filters.rights.registry import Registry
 from pipelines import rights, screen
 from tests.filters.rights.said import EVERYBODY, put
 from tests.filters.rights.signals import golden
+from tests.filters.rights.signals.test_origin import AI, xmp
 from tests.pipelines import corpora
-from tests.pipelines.test_screening import FILM, named, sha256
+from tests.pipelines.test_screening import FILM, known, named, sha256
 from tests.servers import WebServer
 from transforms import tables, views
 from transforms.settings import ConfigError
@@ -119,3 +120,60 @@ def test_what_sites_say_later_is_told(tmp_path: Path, held: Registry, capsys: py
     (one,) = json.loads(capsys.readouterr().out)
     assert one["now"] == "deny train"
     assert "says deny train" in one["words"]
+
+
+def test_generated_footage_is_marked_and_kept_out_of_training_unless_it_is_let_in(tmp_path: Path, held: Registry):
+    footage, out = corpora.tiny_corpus(tmp_path), tmp_path / "out"
+    for name in ("a_cuts.mp4", "d_tiny.mp4", "e_copy.mp4", corpora.DAMAGED):
+        (footage / name).unlink()
+    labelled = footage / FILM
+    labelled.write_bytes(labelled.read_bytes() + golden.uuid_box(xmp(f'e:DigitalSourceType="{AI}"/>')))
+    ours, ledger = footage / "c_film.webm", tmp_path / "ours.txt"
+    ledger.write_text(f"{sha256(ours)}  ad 7\n")
+    listed = ("--generated", str(ledger))
+
+    def trains() -> dict[str, tuple[str, bool, str | None]]:
+        rows = [row for row in corpora.rows(out)["verdicts"] if row["use"] == "train"]
+        return {Path(row["subject"]).name: (row["verdict"], row["kept_out"], row["origin"]) for row in rows}
+
+    def usable() -> dict[str, str]:
+        rows = views.trainable(tables.open_corpus(str(out))).select(["uri", "origin"]).to_pylist()
+        return {Path(row["uri"]).name: row["origin"] for row in rows}
+
+    assert asked(footage, out, held, *listed)["balance"]["sources"]["dropped"] == {}
+    assert trains() == {FILM: ("allow", True, "generated"), ours.name: ("allow", True, "generated")}
+    assert usable() == {}
+    found = corpora.rows(out)
+    assert {row["video_id"] for row in found["clips"]} == {sha256(labelled), sha256(ours)}  # Nobody refused it.
+    (row,) = [v for v in found["verdicts"] if v["use"] == "train" and v["subject"] == str(labelled)]
+    assert row["words"][-1].startswith("generated: IPTC data mining at ")
+    assert row["words"][-1].endswith("made by trainedAlgorithmicMedia")
+    assert "watermark" in row["not_checked"]
+    assert {v["kept_out"] for v in found["verdicts"] if v["use"] == "caption"} == {False}
+    # Screening again hears what was said then, without opening a source or the list.
+    put(held, known("film", "sha256", sha256(labelled)), known("film", "sha256", sha256(ours)), on=2)
+    again = ["--output", str(out), "--rights", held.root, "--no-report", "--on-generated", "let-in"]
+    assert screen.run(again) == 0
+    assert trains() == {FILM: ("allow", False, "generated"), ours.name: ("allow", False, "generated")}
+    assert usable() == {FILM: "generated", ours.name: "generated"}
+    with pytest.raises(ConfigError, match="give --signals too"):
+        corpora.curate(footage, out, "--rights", held.root, *listed)
+
+
+def test_the_page_that_a_list_names_is_asked_too(tmp_path: Path, held: Registry):
+    footage, out = corpora.tiny_corpus(tmp_path), tmp_path / "out"
+    with WebServer() as server:
+        server.files["/watch.html"] = b'<head><meta name="tdm-reservation" content="1"></head>'
+        server.files["/free.html"] = b"<head></head>"
+        listed = tmp_path / "list.csv"
+        pages = {FILM: "watch", "c_film.webm": "watch", "d_tiny.mp4": "free"}
+        rows = [f"{footage / name},{server.address}/{page}.html" for name, page in pages.items()]
+        listed.write_text("\n".join(["uri,webpage_url", *rows, f"{footage / 'a_cuts.mp4'},see page 7"]) + "\n")
+        told = asked(listed, out, held, "--children", "1")
+        assert told["balance"]["sources"]["dropped"] == {"denied": 2}
+        assert [one.path for one in server.asked if one.method == "GET"].count("/watch.html") == 1
+    found = verdicts(out)
+    assert {name: verdict for name, (verdict, _) in found.items()} == {
+        FILM: "deny", "c_film.webm": "deny", "d_tiny.mp4": "allow", "a_cuts.mp4": "allow"
+    }  # fmt: skip
+    assert "TDMRep at " in found[FILM][1][0]

@@ -10,10 +10,10 @@ import pytest
 
 from filters.rights import registry
 from filters.rights.registry import Registry
-from pipelines import options, rights, rights_impact, screen
+from pipelines import options, release, rights, rights_impact, screen
 from tests.filters.rights.said import EVERYBODY, put, say
 from tests.filters.rights.test_sheets import text
-from tests.pipelines import corpora
+from tests.pipelines import corpora, handed
 from tests.pipelines.test_screening import FILM, known, screened, sha256
 from transforms import tables, views
 
@@ -57,8 +57,16 @@ def test_what_is_foretold_is_what_happens(tmp_path: Path, held: Registry, capsys
     copied = sha256(footage / "a_cuts.mp4")
     put(held, known("film", "sha256", copied), known("duck", "sha256", sha256(footage / FILM)), on=2)
     screened(footage, out, held)
+    argv = ["--output", str(out), "--rights", held.root, "--name", "first", "--recipient", "lab"]
+    assert release.run(argv) == 0
+    ads = [
+        handed.asset(f"ad-{work}", f"yes-{work}", work, party, 6.0)
+        for work, party in (("film", "acme"), ("duck", "bolt"))
+    ]
+    handed.committed(out, ads)
     before = corpora.rows(out)
     told = impact(held, out, listed(tmp_path, NO), capsys)
+    assert [(one["releases"], one["assets"]) for one in (*told["lines"], *told["total"])] == [(1, 1), (1, 1)]
     assert lines(told) == [("Acme", "denied", 2, 1), ("", "denied", 2, 1)]
     clips = [row for row in before["clips"] if row["video_id"] == copied and row["kept"]]
     (line,) = told["lines"]
@@ -69,6 +77,7 @@ def test_what_is_foretold_is_what_happens(tmp_path: Path, held: Registry, capsys
     assert told["examples"] == [[str(footage / "a_cuts.mp4"), "The Film: refused by Acme"]]
     page = (out / "impact.html").read_text(encoding="utf-8")
     assert "Acme" in page
+    assert page.count("to take back") == 2
     assert "http" not in page.replace("http-equiv", "")
     assert corpora.rows(out) == before
     assert registry.version(held).number == 2

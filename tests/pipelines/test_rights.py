@@ -20,8 +20,11 @@ from filters.rights.columns import COLUMNS
 from filters.rights.precedence import VERDICTS
 from filters.rights.records import EFFECTS, IDENTIFIER_KINDS, MODES, USES
 from filters.rights.status import STATES
-from pipelines import main, rights
+from pipelines import main, release, rights, screen
 from tests.filters.rights.test_sheets import GOOD, NO, PARTY, URL, WORK, YES, text
+from tests.pipelines import corpora
+from tests.pipelines.test_screening import FILM, sha256
+from transforms import storage
 
 Run = Callable[..., tuple[int, str]]
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "rights.md"
@@ -66,6 +69,12 @@ def publish(typed: Run, name: str, *rows: dict[str, Any], **more: str) -> str:
     return told
 
 
+def screened(sources: list[Path], out: Path, held: str) -> dict[str, Any]:
+    code, told = corpora.curate(sources, out, "--rights", held)
+    assert code == 0
+    return told
+
+
 def verdicts(typed: Run, *words: str) -> dict[str, str]:
     code, told = typed("explain", *words, "--json")
     assert code == 0, told
@@ -73,7 +82,9 @@ def verdicts(typed: Run, *words: str) -> dict[str, str]:
     return {use: one["verdict"] for use, one in work["decisions"].items()}
 
 
-def test_an_afternoon(typed, tmp_path, monkeypatch):
+def test_an_afternoon(typed, tmp_path, monkeypatch, capsys):
+    footage = corpora.tiny_corpus(tmp_path)
+    film = {"work": "film", "identify_by": "sha256", "value": sha256(footage / FILM)}
     assert typed("template", "list.xlsx")[0] == 0
     book = openpyxl.load_workbook("list.xlsx")
     sheet = book["rights"]
@@ -105,18 +116,32 @@ def test_an_afternoon(typed, tmp_path, monkeypatch):
     assert [(row["row"], row["sheet"]) for row in rows] == [(str(n), "rights") for n in range(3, 8)]
     assert rows[3]["value"] == "'=A1"  # it does not run in the list of errors either
 
-    write("fixed.csv", ACME, {**NO, "statement_id": "acme-3", "uses": "display"})
+    write("fixed.csv", ACME, {**NO, "statement_id": "acme-3", "uses": "display"}, film)
     registry.create("registry")
     code, told = typed("validate", "fixed.csv")
-    assert (code, "no errors: 1 party, 1 work, 1 identifier, 2 statements" in told) == (0, True)
+    assert (code, "no errors: 1 party, 1 work, 2 identifiers, 2 statements" in told) == (0, True)
     code, told = typed("diff", "fixed.csv")
     assert code == 0
     assert "acme-1: Acme (acme) refuses The Film (film); every use; everywhere" in told.replace("\n           ", " ")
     assert "--base 0" in told
-    publish(typed, "fixed.csv", ACME, {**NO, "statement_id": "acme-3", "uses": "display"})
+    publish(typed, "fixed.csv", ACME, {**NO, "statement_id": "acme-3", "uses": "display"}, film)
     assert set(verdicts(typed, "film").values()) == {"deny"}
+    sources = [footage / FILM, footage / "c_film.webm"]
+    assert screened(sources, Path("corpus"), "registry")["balance"]["sources"]["dropped"] == {"denied": 1}
 
-    publish(typed, "licence.csv", LICENCE, reason="contract 7 signed")
+    publish(typed, "licence.csv", {**LICENCE, "share_bp": "250"}, reason="contract 7 signed")
+    assert screened(sources, Path("corpus"), "registry")["balance"]["sources"]["dropped"] == {}
+    words = ["--output", "corpus", "--rights", "registry", "--name", "spring", "--recipient", "lab"]
+    assert release.run(words) == 0
+    (frozen,) = corpora.rows("corpus")["releases"]
+    seconds = sum(row["seconds"] for row in corpora.rows("corpus")["clips"] if row["video_id"] == film["value"])
+    code, told = typed(
+        "statement", "--output", "corpus", "--party", "acme", "--from", "2020-01-01", "--to", "2999-01-01"
+    )
+    assert code == 0
+    (total,) = [line.split() for line in told.splitlines() if line.split()[:1] == ["total"]]
+    assert float(total[-1]) == pytest.approx(seconds * 250 / 10_000, abs=1e-5)
+    assert float(total[2]) == pytest.approx(seconds, abs=1e-5)
     assert verdicts(typed, "The Film", "--at", "2099-01-01")["train"] == "allow"
     assert verdicts(typed, "film", "--at", "2099-01-01")["caption"] == "deny"
 
@@ -126,6 +151,11 @@ def test_an_afternoon(typed, tmp_path, monkeypatch):
     assert re.search(r"No longer hold\n  acme-2: .*\(revoked: by\s+acme-4\)", told, re.DOTALL)
     publish(typed, "revoke.csv", {**revoke, "statement_id": "acme-4"}, author="B. Ray", reason="letter of 3 March")
 
+    assert screen.run(["--output", "corpus", "--rights", "registry", "--no-report"]) == 0
+    assert f"release {frozen['release_id']}: withdraw" in capsys.readouterr().out
+    code, told = typed("explain", "the film", "--use", "train", "--output", "corpus")
+    assert code == 0
+    assert re.search(rf"release +{frozen['release_id']} +spring +lab +\d+ +\d+ +withdraw", told)
     code, told = typed("explain", "the film", "--use", "train")
     assert code == 0
     assert "by B. Ray in version 3: letter of 3 March" in told
@@ -389,10 +419,34 @@ def test_the_docs_show_what_is_told(typed, monkeypatch):
 
 def test_the_docs_list_what_there_is():
     page = DOCS.read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|(?: .* \|)?$", page, re.MULTILINE))
+    rows = dict(reversed(re.findall(r"^\| `(\w+)` \| (.+?) \|(?: .* \|)?$", page, re.MULTILINE)))
     for column in COLUMNS:
         assert rows[column.name] == column.doc.replace("|", "\\|"), column.name
     for words in (VERDICTS, MODES, EFFECTS, IDENTIFIER_KINDS):
         assert set(words) <= set(rows)
     assert all(f"`{state}`" in page for state in STATES if state != "absent")
     assert all(f"rushes rights {verb}" in page for verb in rights.VERBS)
+
+
+def test_lists_anywhere(typed):
+    place = "memory://rights-lists"
+    book, rows = f"{place}/in/list.xlsx", f"{place}/wrong list.csv"
+    assert typed("template", book)[0] == 0
+    assert storage.read_bytes(book)[:2] == b"PK"
+    storage.write_bytes(rows, text([ACME, *WRONG]).encode())
+    registry.create("registry")
+    code, told = typed("validate", rows, "--output", f"{place}/errors.json")
+    assert code == 1
+    assert f"{rows}: 5 errors in 5 of 6 rows" in told
+    report = json.loads(storage.read_bytes(f"{place}/errors.json"))
+    assert {error["file"] for error in report["errors"]} == {rows}
+    good, other = f"{place}/good.csv", f"{place}/other.csv"
+    storage.write_bytes(good, text([ACME]).encode())
+    storage.write_bytes(other, text([{**ACME, "title": "Another"}]).encode())
+    code, told = typed("validate", good, other)
+    assert (code, f"described otherwise in {good}" in told) == (1, True)
+    assert typed("publish", good, "--author", "A. Lee", "--reason", "a letter")[0] == 0
+    assert set(verdicts(typed, "film").values()) == {"deny"}
+    code, told = typed("validate", f"{place}/absent.csv")
+    assert code == 2
+    assert f"{place}/absent.csv: cannot be fetched" in told.replace("\n", " ")
