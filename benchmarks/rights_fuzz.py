@@ -141,7 +141,9 @@ def manifests(folder: Path) -> golden.Parser | None:
     for mime, media in (("video/mp4", signing.film()), ("image/jpeg", signing.picture())):
         for label in ("c2pa.training-mining", "cawg.training-mining"):
             said = signing.training(label, ai_generative_training="notAllowed", ai_inference="allowed")
-            cases.append(golden.Case(f"{label} in {mime}", signing.signed(media, mime, said), "deny train"))
+            source = signing.GENERATED if label.startswith("cawg") else signing.SOURCE
+            made = signing.signed(media, mime, said, source=source)
+            cases.append(golden.Case(f"{label} in {mime}", made, "deny train"))
 
     def read(said: bytes) -> Says:
         spot = Spot(credentials.NAME, "file", "", "", golden.NOW)
