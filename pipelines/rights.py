@@ -26,7 +26,7 @@ EPILOG = """\
 examples:
   rushes rights template list.xlsx
   rushes rights validate list.xlsx
-  rushes rights publish list.xlsx --registry rights --author "A. Lee" --reason "letter of 3 March"
+  rushes rights publish list.xlsx --registry rights --author "legal" --reason "letter of 3 March"
   rushes rights explain "The Film" --registry rights
 
 `rushes rights VERB --help` explains one. RUSHES_RIGHTS names the registry where --registry is not given."""

@@ -394,14 +394,14 @@ VERBS: Final[dict[str, Verb]] = {
         "check lists and publish them as the registry's next version, all of them or nothing",
         _publish_arguments,
         _publish,
-        'rushes rights publish list.xlsx --registry rights --author "A. Lee" --reason "letter of 3 March"',
+        'rushes rights publish list.xlsx --registry rights --author "legal" --reason "letter of 3 March"',
     ),
     "revert": Verb(
         "--to N --author A --reason T [options]",
         "publish the state of an earlier version again; nothing is forgotten",
         _revert_arguments,
         _revert,
-        'rushes rights revert --to 3 --registry rights --author "A. Lee" --reason "version 4 was a mistake"',
+        'rushes rights revert --to 3 --registry rights --author "legal" --reason "version 4 was a mistake"',
     ),
 }
 """What the rights team does with its lists."""

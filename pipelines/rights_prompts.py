@@ -328,7 +328,7 @@ VERBS: Final[dict[str, Verb]] = {
         _arguments,
         _prompts,
         "rushes rights prompts prompts.csv --market DE --product shoes --registry rights\n"
-        'rushes rights prompts --prompt "a walk with Mia Moss" --registry rights',
+        'rushes rights prompts --prompt "a walk with Ada King" --registry rights',
     )
 }
 """What is asked before something is generated."""

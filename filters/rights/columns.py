@@ -274,7 +274,7 @@ COLUMNS: Final = (
     SheetColumn(
         "verified_by",
         "Who checked that the party is who it says. Blank: it may refuse, not grant.",
-        "A. Lee",
+        "legal",
         str,
         "party",
     ),

@@ -14,7 +14,7 @@ from tests.pipelines import corpora
 from tests.pipelines.test_screening import FILM, sha256
 from transforms import tables, views
 
-PEOPLE = ["--author", "A. Lee", "--reason", "letter", "--registry", "rights"]
+PEOPLE = ["--author", "legal", "--reason", "letter", "--registry", "rights"]
 
 
 def trainable() -> set[str]:

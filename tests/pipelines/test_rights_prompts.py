@@ -25,7 +25,7 @@ def folder(tmp_path_factory):
     for name, text in re.findall(r"`(\w+\.csv)`:\n\n```csv\n(.*?)^```$", DOCS, re.MULTILINE | re.DOTALL):
         (made / name).write_text(text, encoding="utf-8")
     for name in ("list", "licence", "revoke", "consent"):
-        words = [f"{made}/{name}.csv", "--registry", f"{made}/rights", "--author", "A. Lee", "--reason", name]
+        words = [f"{made}/{name}.csv", "--registry", f"{made}/rights", "--author", "legal", "--reason", name]
         assert rights.run(["publish", *words, *(["--create"] if name == "list" else [])]) == 0
     return made
 
@@ -51,13 +51,13 @@ def test_the_docs_show_what_is_told(typed):
         for text in re.findall(r"^```text\n(.*?)^```$", DOCS, re.MULTILINE | re.DOTALL)
         if text.startswith("2 prompts")
     )
-    one, other = "a shoe mia moss wears", "Tim Moss as seen in The Film"
+    one, other = "a shoe ada king wears", "Tiny Tim as seen in The Film"
     code, told = typed("--prompt", one, "--prompt", other, "--components", "picture,face", *ASKED)
     assert (code, told.startswith(shown)) == (3, True), told
     code, told = typed("prompts.csv")
     assert (code, told.splitlines()[0]) == (0, "prompts.csv: 2 prompts, none refused")
     assert "Not checked: who is described and not named" in " ".join(told.split())
-    asked = ("--prompt", "Mia Moss says: run", *ASKED)
+    asked = ("--prompt", "Ada King says: run", *ASKED)
     assert typed(*asked, "--components", "sound,voice")[0] == 0
     assert typed(*asked)[0] == 3  # a face might come with it
     assert typed(*asked, "--components", "sound,voice", "--at", "2100-01-01")[0] == 3
@@ -69,7 +69,7 @@ ROWS = [
     {"prompt": "=the film!", "prompt_id": "@2"},
     {"prompt": " ", "prompt_id": "3"},
     {"prompt": "a shoe", "prompt_id": "4", "market": "UK"},
-    {"prompt": "Mia Moss, 米娅·莫斯", "prompt_id": "5", "market": "de", "product": "shoes", "language": "de"},
+    {"prompt": "Ada King, 艾达·金氏", "prompt_id": "5", "market": "de", "product": "shoes", "language": "de"},
 ]
 
 
@@ -101,8 +101,8 @@ def test_files_in_and_out(typed, source):
     assert [int(row["row"]) - first for row in rows] == [0, 1, 2, 3, 4, 4]
     assert rows[1]["prompt_id"] == "'@2"  # it runs in no spreadsheet
     assert [(row["start"], row["end"], row["words"], row["work_id"]) for row in rows[4:]] == [
-        ("0", "8", "Mia Moss", "mia"),
-        ("10", "15", "米娅·莫斯", "mia"),
+        ("0", "8", "Ada King", "mia"),
+        ("10", "15", "艾达·金氏", "mia"),
     ]
     assert rows[1]["entries"] == "acme-3"
     assert rows[0]["not_checked"] == "likeness"

@@ -27,10 +27,10 @@ NAMES = [
     name("film", "The Film", aliases=["映画作品"], negative_contexts=["photographic"]),
     name("saga", "Saga", language="de"),
     name("duck", "Duck"),
-    name("mia", "Mia Moss", aliases=["米娅·莫斯", "Миа Мосс"]),
+    name("mia", "Ada King", aliases=["艾达·金氏", "Ада Кинг"]),
     name("eva", "Eva"),
     name("una", "Una"),
-    name("kid", "Tim Moss"),
+    name("kid", "Tiny Tim"),
     name("free", "Free Willing"),
 ]
 MADE: dict[str, Any] = {"uses": ["generate"]}
@@ -66,20 +66,20 @@ CASES = {
     "by another name": ("「映画作品」のように", {}, "deny", [("film", "映画作品", 1, 5)], ()),
     "a near miss": ("the film grain of photographic prints", {}, "allow", [], ()),
     "a refusal": ("the DUCK!", {}, "deny", [("duck", "DUCK", 4, 8)], ("duck-no",)),
-    "a person without a consent": ("Mia Moss", {}, "deny", [("mia", "Mia Moss", 0, 8)], ()),
-    "in other letters": ("портрет: миа мосс", {}, "deny", [("mia", "миа мосс", 9, 17)], ()),
-    "with signs nobody sees": ("Mia\u200b M\u00adoss", {}, "deny", [("mia", "Mia\u200b M\u00adoss", 0, 10)], ()),
-    "in wide letters": ("Ｍｉａ　Ｍｏｓｓ", {}, "deny", [("mia", "Ｍｉａ　Ｍｏｓｓ", 0, 8)], ()),
+    "a person without a consent": ("Ada King", {}, "deny", [("mia", "Ada King", 0, 8)], ()),
+    "in other letters": ("портрет: ада кинг", {}, "deny", [("mia", "ада кинг", 9, 17)], ()),
+    "with signs nobody sees": ("Ada\u200b K\u00ading", {}, "deny", [("mia", "Ada\u200b K\u00ading", 0, 10)], ()),
+    "in wide letters": ("Ａｄａ　Ｋｉｎｇ", {}, "deny", [("mia", "Ａｄａ　Ｋｉｎｇ", 0, 8)], ()),
     "a voice with a consent": (
-        "says Mia Moss", {"language": "de", "components": ["sound", "voice"]}, "allow", [("mia", "Mia Moss", 5, 13)],
+        "says Ada King", {"language": "de", "components": ["sound", "voice"]}, "allow", [("mia", "Ada King", 5, 13)],
         ("mia-voice",),
     ),
     "a voice in another language": (
-        "says Mia Moss", {"language": "en", "components": ["sound", "voice"]}, "deny", [("mia", "Mia Moss", 5, 13)], (),
+        "says Ada King", {"language": "en", "components": ["sound", "voice"]}, "deny", [("mia", "Ada King", 5, 13)], (),
     ),
     "a consent through her agent": ("Eva runs", {}, "allow", [("eva", "Eva", 0, 3)], ("eva-yes",)),
     "the consent of somebody unverified": ("Una runs", {}, "deny", [("una", "Una", 0, 3)], ()),
-    "a minor, whatever is granted": ("Tim Moss plays", {}, "deny", [("kid", "Tim Moss", 0, 8)], ()),
+    "a minor, whatever is granted": ("Tiny Tim plays", {}, "deny", [("kid", "Tiny Tim", 0, 8)], ()),
     "a dispute": ("free willing", {}, "review", [("free", "free willing", 0, 12)], ("free-dispute",)),
     "one of two": (
         "Eva and the duck, Eva", {}, "deny", [("duck", "duck", 12, 16), ("eva", "Eva", 0, 3), ("eva", "Eva", 18, 21)],
@@ -107,10 +107,10 @@ def test_the_table(by, case):
 
 
 def test_who_is_told_with_the_reasons(by):
-    mia, kid, duck = screen_prompt(by, "Mia Moss, Tim Moss and a duck").named
+    mia, kid, duck = screen_prompt(by, "Ada King, Tiny Tim and a duck").named
     assert (duck.verdict, duck.title, duck.parties, duck.entries) == ("deny", "Duck", ("bolt",), ("duck-no",))
     assert duck.words == ("Duck: no live grant of Bolt", "Duck: refused by Bolt")
-    assert (mia.parties, mia.entries, mia.identifiers) == (("mia",), (), (identifier_id("mia", "text", "Mia Moss"),))
+    assert (mia.parties, mia.entries, mia.identifiers) == (("mia",), (), (identifier_id("mia", "text", "Ada King"),))
     assert mia.words == ("Mia: no live grant of Mia for the face", "Mia: no live grant of Mia for the voice")
     assert "Kid: a minor" in kid.words
 
@@ -137,7 +137,7 @@ def test_texts_in_several_languages_are_one_prompt(by):
 def test_people_opt_in_whatever_the_regime(by, tmp_path):
     loose = by._replace(regime="opt-out")
     assert screen_prompt(loose, "The Film").verdict == "allow"
-    assert screen_prompt(loose, "Mia Moss in The Film").verdict == "deny"
+    assert screen_prompt(loose, "Ada King in The Film").verdict == "deny"
     assert screen_prompt(loose, "The Duck").verdict == "deny"
     odd = by._replace(regime="opt-maybe")
     assert screen_prompt(odd, "a shoe").verdict == "unknown"
@@ -155,13 +155,13 @@ def test_a_consent_that_is_revoked_counts_no_more(tmp_path):
     before = prompts.of_settings(dataclasses.replace(asked, rights_version=1))
     assert screen_prompt(before, "Eva").verdict == "allow"
     lapsed = before._replace(at=day(30))
-    assert screen_prompt(before, "Mia Moss", language="de", components=["voice"]).verdict == "allow"
-    assert screen_prompt(lapsed, "Mia Moss", language="de", components=["voice"]).verdict == "deny"
+    assert screen_prompt(before, "Ada King", language="de", components=["voice"]).verdict == "allow"
+    assert screen_prompt(lapsed, "Ada King", language="de", components=["voice"]).verdict == "deny"
 
 
 WORDS = st.lists(
     st.sampled_from(
-        ["a shoe", "Mia Moss", "duck", "The Film", "Eva", "Tim Moss", "photographic", "猫", "Free Willing"]
+        ["a shoe", "Ada King", "duck", "The Film", "Eva", "Tiny Tim", "photographic", "猫", "Free Willing"]
     ),
     min_size=1,
     max_size=5,

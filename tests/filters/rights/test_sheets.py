@@ -28,7 +28,7 @@ from filters.rights.workbook import FileError
 from tests.filters.rights.said import day, entries, say
 from transforms.settings import ConfigError
 
-PARTY = {"party": "acme", "party_name": "Acme", "party_kind": "studio", "verified_by": "A. Lee"}
+PARTY = {"party": "acme", "party_name": "Acme", "party_kind": "studio", "verified_by": "legal"}
 WORK = {"work": "film", "title": "The Film", "work_kind": "title", "owners": "acme"}
 URL = {"identify_by": "url_prefix", "value": "https://example.org/film/"}
 NO: dict[str, Any] = {"party": "acme", "work": "film", "statement": "opt_out"}
@@ -155,7 +155,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"work": "nothing"}, "work", "nothing"),
     ({"through": "nobody"}, "through", "nobody"),
     ({"parent": "saga"}, "title", ""),
-    ({"verified_by": "A. Lee"}, "party_name", ""),
+    ({"verified_by": "legal"}, "party_name", ""),
     ({"identify_by": "sha256"}, "value", ""),
     ({"identify_by": "sha256", "value": "abc"}, "value", "abc"),
     ({"identify_by": "domain", "value": "example.org/a"}, "value", "example.org/a"),
@@ -229,7 +229,7 @@ def test_footage_that_is_not_the_work_is_named_in_one_spelling(tmp_path):
 
 
 def test_shares_of_a_work_over_the_whole_are_told(tmp_path):
-    bolt = {"party": "bolt", "party_name": "Bolt", "party_kind": "studio", "verified_by": "A. Lee"}
+    bolt = {"party": "bolt", "party_name": "Bolt", "party_kind": "studio", "verified_by": "legal"}
     mine = {**YES, "share_bp": "6000", "territory": "WORLD"}
     theirs = {**mine, "party": "bolt", "territory": "DE"}
     checked = check(tmp_path, [GOOD[0], bolt, mine, {**mine, "from": "2027-01-01"}, theirs])
