@@ -33,7 +33,7 @@ from transforms.store import Store
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "sources": ("uri", "video_id", "metadata"),
-    "captions": ("video_id", "clip_id", "captioner", "text"),
+    "captions": ("video_id", "clip_id", "captioner", "kind", "text"),
     "clips": ("video_id", "clip_id", "kept", "seconds"),
     "verdicts": ("subject", "use", "verdict", "kept_out", "video_id", "matches"),
     "rights_signals": tuple(field.name for field in dataclasses.fields(SaidRow)),
@@ -269,7 +269,7 @@ def retractions(change: Change, run_id: str, removed: frozenset[str]) -> Iterato
         removed: Tables that its rows are removed from.
     """
     stored = change.stored
-    captions = [("caption", f"{row['clip_id']}/{row['captioner']}") for row in stored["captions"]]
+    captions = [("caption", "/".join(row[k] for k in ("clip_id", "captioner", "kind"))) for row in stored["captions"]]
     clips = [("clip", row["clip_id"]) for row in stored["clips"]]
     sources = [("source", row["uri"]) for row in stored["sources"]]
     everything = [*sources, ("video", change.video_id), *clips, *captions]

@@ -81,7 +81,7 @@ class RetractionRow:
 
     run_id: str = column("The run that found it.")
     kind: str = column("`source`, `video`, `clip`, `caption`, `release` or `asset`.")
-    id: str = column("Its uri, video_id, clip_id, release_id or asset id; of a caption `clip_id/captioner`.")
+    id: str = column("Its uri, video_id, clip_id, release_id or asset id; of a caption `clip_id/captioner/kind`.")
     video_id: str = column(
         "The video that it is or comes from; of a release the one that may no longer be in it, of an asset empty."
     )

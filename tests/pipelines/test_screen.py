@@ -77,7 +77,7 @@ def test_a_refusal_lists_what_to_withdraw_and_leaves_what_is_trainable_at_once(m
         {("video", video)}
         | {("source", uri) for uri in uris}
         | {("clip", row["clip_id"]) for row in clips}
-        | {("caption", f"{row['clip_id']}/{row['captioner']}") for row in captions}
+        | {("caption", f"{row['clip_id']}/{row['captioner']}/{row['kind']}") for row in captions}
     )
     assert {(r["was"], r["verdict"], tuple(r["entries"]), r["removed"]) for r in found["retractions"]} == {
         ("allow", "deny", ("no",), False)
