@@ -25,8 +25,8 @@ from transforms import tables
 from transforms.records import RetractionRow, to_dict
 from transforms.sources import SourceRef
 
-Told = frozenset[tuple[str, str, str, str]]
-"""What was told before: kind, id, video and deciding statements."""
+Told = frozenset[tuple[str, str, str, str, str]]
+"""What was told before: kind, id, video, deciding statements and action."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,9 +48,9 @@ class Back:
     why: Recall
 
     @property
-    def key(self) -> tuple[str, str, str, str]:
+    def key(self) -> tuple[str, str, str, str, str]:
         """What makes it the same news."""
-        return self.kind, self.id, self.video_id, " ".join(self.why.entries)
+        return self.kind, self.id, self.video_id, " ".join(self.why.entries), self.why.action
 
 
 def releases(corpus: tables.Corpus, base: int) -> dict[str, dict[str, Any]]:
@@ -60,9 +60,11 @@ def releases(corpus: tables.Corpus, base: int) -> dict[str, dict[str, Any]]:
 
 def told(corpus: tables.Corpus, base: int) -> Told:
     """What earlier screenings told of releases and assets."""
-    columns = ["kind", "id", "video_id", "entries"]
+    columns = ["kind", "id", "video_id", "entries", "action"]
     rows = _read(corpus, "retractions", base, columns, ds.field("kind").isin(["release", "asset"]))
-    return frozenset((row["kind"], row["id"], row["video_id"], " ".join(row["entries"] or ())) for row in rows)
+    return frozenset(
+        (row["kind"], row["id"], row["video_id"], " ".join(row["entries"] or ()), row["action"] or "") for row in rows
+    )
 
 
 def untold(corpus: tables.Corpus, base: int) -> frozenset[str]:
@@ -74,7 +76,7 @@ def untold(corpus: tables.Corpus, base: int) -> frozenset[str]:
     for batch in tables.dataset(corpus, "release_clips", base).to_batches(columns=columns):
         found = pa.Table.from_batches([batch]).group_by(columns).aggregate([])
         pairs.update(zip(*(found.column(name).to_pylist() for name in columns), strict=True))
-    pairs -= {(release, video) for _, release, video, _ in told(corpus, base)}
+    pairs -= {(release, video) for _, release, video, _, _ in told(corpus, base)}
     return frozenset(video for _, video in pairs)
 
 
@@ -131,6 +133,7 @@ def taken_back(
     video_id: str,
     stored: Mapping[str, Sequence[Mapping[str, Any]]],
     made: Mapping[str, Mapping[str, Any]],
+    out: Sequence[Mapping[str, Any]] = (),
 ) -> list[Back]:
     """Releases that hold clips of a video and have to be taken back.
 
@@ -139,7 +142,10 @@ def taken_back(
         video_id: The video.
         stored: What is stored of it, rows by table.
         made: Every release by its id.
+        out: Its rows of `verdicts` that keep it out now. Where nobody refuses, they tell of what was learnt later: that
+            it was generated, or that something can no longer be checked.
     """
+    learnt = _learnt(out)
     counts = Counter(row["release_id"] for row in stored["release_clips"] if row["release_id"] in made)
     if not counts:
         return []
@@ -159,10 +165,20 @@ def taken_back(
             ]
         licensed = _licensed(row for row in stored["licensed_uses"] if row["used_in"] == name)
         when = Made(datetime.fromisoformat(release["at"]), release["registry_version"], licensed)
-        if why := recall(decided[use, conditions], when, known, _kept_out(screen)):
+        if why := recall(decided[use, conditions], when, known, _kept_out(screen)) or learnt:
             holds = f"release {release['name']} for {release['recipient']} holds {clips} clip{'s' * (clips != 1)} of it"
             found.append(Back("release", name, video_id, use, dataclasses.replace(why, words=(*why.words, holds))))
     return found
+
+
+def _learnt(out: Sequence[Mapping[str, Any]]) -> Recall | None:
+    made = [row for row in out if row["origin"] and row["verdict"] not in ("deny", "review")]
+    unsure = [row for row in out if row["verdict"] == "unknown"]
+    if not (rows := made or unsure):
+        return None
+    entries = tuple(sorted({name for row in rows for name in row["entries"] or ()}))
+    words = tuple(dict.fromkeys(text for row in rows for text in row["words"] or ()))
+    return Recall("withdraw" if made else "review", rows[0]["verdict"], entries, words)
 
 
 def assets(corpus: tables.Corpus, base: int) -> dict[str, list[dict[str, Any]]]:

@@ -25,7 +25,7 @@ from filters.rights import matching, policy, registry
 from filters.rights.licences import Licence
 from filters.rights.policy import RightsSettings
 from filters.rights.screening import Conditions, Screen
-from pipelines import descent, export, options, rescreening, rights_impact
+from pipelines import descent, export, options, rescreening, rights_impact, screening
 from pipelines.columns import readable, say
 from transforms import commits, merge, records, release_records, storage, tables, views
 from transforms.records import LicensedUseRow, ReleaseClipRow, ReleaseRow, RunRow, to_dict
@@ -183,7 +183,7 @@ def freeze(corpus: tables.Corpus, base: int, screen: Screen, wish: Wish) -> Froz
     kept_out: dict[str, str] = {}
     silent: set[str] = set()
     licences: dict[str, list[Licence]] = {}
-    for video, stored in _held(corpus, base, there & _recognised(corpus, base)):
+    for video, stored in _held(corpus, base, there & (_recognised(corpus, base) | screening.marked(store))):
         change = rescreening.decide(screen, store, video, stored)
         if out := change.kept_out_by(USE):
             kept_out[video] = "; ".join(out[0]["words"]) or out[0]["verdict"]

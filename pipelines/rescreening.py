@@ -10,9 +10,9 @@ import dataclasses
 import json
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -43,6 +43,12 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 """Columns that are read, by table."""
 
 Parts = Mapping[str, Sequence[Part]]
+UNSCREENED: Final = ("scenes",)
+"""Jobs that write captions without asking a registry."""
+
+_CLOCKS: Final = timedelta(minutes=10)
+"""What the clocks of two machines may differ by, and a commit take."""
+
 Held = dict[str, list[dict[str, Any]]]
 """What is stored of a video: rows by table."""
 
@@ -55,19 +61,23 @@ def buckets(corpus: tables.Corpus, base: int) -> list[tuple[int, Parts]]:
 
 
 def decided_by(corpus: tables.Corpus, rights: RightsSettings) -> list[delta.Moment]:
-    """What the verdicts that stand were decided by: the last screening and every run after it.
+    """What the verdicts that stand were decided by: the last screening and every run that it has not seen the end of.
 
     Where one of them went by another registry or other regimes, or there was none, it is the empty registry: everything
     is new.
     """
     never = [delta.Moment(EMPTY, datetime.fromtimestamp(0, UTC))]
     there = registry.open_registry(str(rights.rights))
-    runs = tables.read(corpus, "runs", columns=["job", "status", "started", "config"]).to_pylist()
-    told = [(run["job"], json.loads(run["config"]).get("rights") or {}) for run in sorted(runs, key=_started)]
-    done = [(job, used) for job, used in told if used.get("rights")]
-    last = max((place for place, (job, _) in enumerate(done) if job == "screen"), default=0)
+    runs = tables.read(corpus, "runs", columns=["job", "started", "ended", "commit", "config"]).to_pylist()
+    done = [(run, used) for run in runs if (used := json.loads(run["config"]).get("rights") or {}).get("rights")]
+    screened = [run for run, _ in done if run["job"] == "screen"]
+    last = max(screened, key=lambda run: run["commit"], default=None)
+    if any(run["job"] in UNSCREENED and (last is None or run["ended"] >= last["started"]) for run in runs):
+        return never
     moments: dict[int, list[datetime]] = {}
-    for _, one in done[last:]:
+    for run, one in done:
+        if last and run is not last and not _unseen(run, last):
+            continue
         if one["rights"] != there.root or _regimes(one) != _regimes(dataclasses.asdict(rights)):
             return never
         moments.setdefault(one["rights_version"], []).append(datetime.fromisoformat(one["as_of"]))
@@ -81,14 +91,15 @@ def decided_by(corpus: tables.Corpus, rights: RightsSettings) -> list[delta.Mome
     return [delta.Moment(states[number], at) for number, at in sorted(found)] or never
 
 
-def _started(run: Mapping[str, Any]) -> datetime:
-    started: datetime = run["started"]
-    return started
+def _unseen(run: Mapping[str, Any], last: Mapping[str, Any]) -> bool:
+    """Whether a screening may not have seen what a run wrote: it was still at work when the screening began."""
+    return bool(run["commit"] > last["commit"] or run["ended"] >= last["started"] - _CLOCKS)
 
 
 def _regimes(rights: Mapping[str, Any]) -> list[Any]:
     names = ("train_regime", "caption_regime", "generate_regime", "display_regime", "on_review", "on_unknown")
-    return [rights[name] for name in names] + [sorted(rights["territories"] or ()), rights["recipient"]]
+    generated = rights.get("on_generated", "keep-out")  # Runs from before the setting knew of no generated footage.
+    return [*(rights[name] for name in names), generated, sorted(rights["territories"] or ()), rights["recipient"]]
 
 
 class News(NamedTuple):
@@ -97,10 +108,12 @@ class News(NamedTuple):
     Attributes:
         matcher: Recognises them.
         pattern: What a text that may hold one of their names matches, as `prefilter.pattern`.
+        everything: Nothing that was decided counts: of all footage it has to be decided anew.
     """
 
     matcher: Matcher
     pattern: str | None
+    everything: bool
 
 
 def _moved(
@@ -134,12 +147,17 @@ def changed(rights: RightsSettings, before: Sequence[delta.Moment]) -> News:
     with tempfile.TemporaryDirectory(prefix="rushes-matcher-") as folder:
         path = Path(folder, "changed.bin")
         path.write_bytes(compile_matcher(found, parents))
-        return News(Matcher(path), pattern(named))  # What is mapped stays when the file's name goes.
+        # What is mapped stays when the file's name goes.
+        return News(Matcher(path), pattern(named), any(one.state.number == EMPTY.number for one in before))
 
 
 def _table(corpus: tables.Corpus, table: str, parts: Parts, names: Sequence[str] = ()) -> pa.Table:
     wanted = list(names or COLUMNS[table])
     return merge.read_parts(records.BY_TABLE[table], corpus.table_uri(table), parts[table], wanted)
+
+
+def _column(table: pa.Table, name: str) -> list[Any]:
+    return list(table.column(name).to_pylist())
 
 
 def find(
@@ -148,6 +166,7 @@ def find(
     news: News,
     due: Collection[str | None] = (),
     released: Collection[str] = frozenset(),
+    marked: Collection[str] = frozenset(),
 ) -> Iterator[str]:
     """Videos of a bucket that match what is new.
 
@@ -155,21 +174,28 @@ def find(
         corpus: The output folder.
         parts: The bucket's.
         news: What is new.
-        due: Videos with one of these verdicts are found too; None stands for never screened.
+        due: Videos that one of these verdicts keeps from training or captions are found too; None stands for never
+            screened.
         released: Of these videos those are found too that are kept out, whether or not anything of them is there.
+        marked: Of these videos those are found too that no verdict keeps out: they were let in before the mark.
     """
-    more = ["kept_out", "video_id"] if released else []
-    verdicts = _table(corpus, "verdicts", parts, ["subject", "use", "verdict", *more])
-    verdicts = verdicts.filter(pc.equal(verdicts.column("use"), "train"))
-    if released:
-        out = verdicts.filter(verdicts.column("kept_out")).column("video_id").drop_null().unique().to_pylist()
-        yield from (video for video in out if video in released)
-    known = dict(zip(verdicts.column("subject").to_pylist(), verdicts.column("verdict").to_pylist(), strict=True))
+    verdicts = _table(corpus, "verdicts", parts, ["subject", "use", "verdict", "kept_out", "video_id"])
+    training, captioning = (verdicts.filter(pc.equal(verdicts.column("use"), use)) for use in ("train", "caption"))
+    out, silent = (set(_column(rows.filter(rows.column("kept_out")), "video_id")) for rows in (training, captioning))
+    yield from out & set(released)
+    if news.everything:
+        yield from _column(_table(corpus, "sources", parts, ["video_id"]), "video_id")
+        return
+    known = dict(zip(_column(training, "subject"), _column(training, "verdict"), strict=True))
+    wanted = pa.array([verdict for verdict in due if verdict], pa.string())
+    unheard = set(_column(captioning.filter(pc.is_in(captioning.column("verdict"), wanted)), "subject"))
     sources = _table(corpus, "sources", parts).to_pylist(maps_as_pydicts="strict")
     matches = news.matcher.sources([Source(row["uri"], row["metadata"] or {}) for row in sources])
     for row, found in zip(sources, matches, strict=True):
-        if found or known.get(row["uri"]) in due or news.matcher.bytes_hash(row["video_id"]):
-            yield row["video_id"]
+        uri, video = row["uri"], row["video_id"]
+        asked = known.get(uri) in due or uri in unheard or (video in marked and video not in out | silent)
+        if asked or found or news.matcher.bytes_hash(video):
+            yield video
     captions = _table(corpus, "captions", parts, ["video_id", "text"])
     captions = captions.filter(may_hold(captions.column("text"), news.pattern))
     texts = news.matcher.texts(captions.column("text").to_pylist(), "caption")
@@ -225,9 +251,8 @@ class Change:
         return [row for row in self.stored["verdicts"] if row["use"] == use and row["subject"] in subjects]
 
     def was_let_in(self, use: str) -> bool:
-        """Whether every source was screened and none kept the video out."""
-        before = self.before(use)
-        return len(before) == len(self.verdicts) and not any(row["kept_out"] for row in before)
+        """Whether no source kept the video out: none that was screened, or none was."""
+        return not any(row["kept_out"] for row in self.before(use))
 
     def kept_out_by(self, use: str) -> list[dict[str, Any]]:
         """The rows that keep the video out now."""
@@ -275,7 +300,7 @@ def retractions(change: Change, run_id: str, removed: frozenset[str]) -> Iterato
     everything = [*sources, ("video", change.video_id), *clips, *captions]
     for use, things, table in (("train", everything, "videos"), ("caption", captions, "captions")):
         out = change.kept_out_by(use)
-        if not out or not (change.was_let_in(use) or not change.before(use) or table in removed):
+        if not out or not (change.was_let_in(use) or table in removed):
             continue
         before = sorted({row["verdict"] for row in change.before(use)}) or ["none"]
         for kind, name in sorted(set(things)):

@@ -120,7 +120,7 @@ def screened(
     made = (
         pipeline
         | "Once" >> beam.Create([None])
-        | "Assets" >> beam.ParDo(_Assets(plan, config, before, apply)).with_outputs(ROWS, TALLY)
+        | "Assets" >> beam.ParDo(_Assets(plan, config, apply)).with_outputs(ROWS, TALLY)
     )
     # A screening that finds nothing has its line in the balance too.
     nothing = pipeline | "Nothing" >> beam.Create([("screened.in", 0)])
@@ -139,11 +139,12 @@ class _Find(beam.DoFn):
     def setup(self) -> None:
         self._news = rescreening.changed(self._config.rights, self._before)
         self._released = descent.untold(self._plan.corpus, self._plan.base)
+        self._marked = screening.marked(Store(self._plan.root))
 
     def process(self, element: tuple[int, rescreening.Parts]) -> Iterator[str]:
         """Look through one bucket; what was denied and is still there is met again by whoever removes."""
         due = (None, "deny") if self._apply else (None,)
-        yield from rescreening.find(self._plan.corpus, element[1], self._news, due, self._released)
+        yield from rescreening.find(self._plan.corpus, element[1], self._news, due, self._released, self._marked)
 
 
 class _Decide(Gathering):
@@ -173,7 +174,7 @@ class _Decide(Gathering):
                 self._rows.add([], [("sources", uri, (uri,), 0)])
         self._counts["screened.in"] += len(change.verdicts)
         told = list(rescreening.retractions(change, self._plan.run_id, removed))
-        for back in descent.taken_back(screen, video_id, change.stored, self._releases):
+        for back in descent.taken_back(screen, video_id, change.stored, self._releases, change.kept_out_by("train")):
             if removed or back.key not in self._told:
                 told.append(descent.row_of(back, screen, self._plan.run_id))
         self._rows.add([("retractions", row) for row in told], [], [(table, video_id) for table in removed])
@@ -183,19 +184,18 @@ class _Decide(Gathering):
 class _Assets(Gathering):
     """Generated assets, all of them at once, to what must be taken back of them."""
 
-    def __init__(self, plan: RunPlan, config: Config, before: Sequence[delta.Moment], apply: bool) -> None:
+    def __init__(self, plan: RunPlan, config: Config, apply: bool) -> None:
         super().__init__(plan)
-        self._config, self._before, self._apply = config, before, apply
+        self._config, self._apply = config, apply
 
     def process(self, _: None) -> Iterator[Any]:
-        """Ask again about those that were made with a work about which something changed."""
+        """Ask again about every one: some are recorded long after the version that allowed them."""
         corpus, base = self._plan.corpus, self._plan.base
         if made := descent.assets(corpus, base):
             screen = screening.screen(self._config)
             assert screen is not None
-            works = None if self._apply else rescreening.changed_works(self._config.rights, self._before)
             told = frozenset() if self._apply else descent.told(corpus, base)
-            for back in descent.assets_back(screen, made, works):
+            for back in descent.assets_back(screen, made, None):
                 if back.key not in told:
                     self._rows.add([("retractions", descent.row_of(back, screen, self._plan.run_id))], [])
         yield from self._sendable(everything=False)

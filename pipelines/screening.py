@@ -121,15 +121,25 @@ def refused(verdicts: Rows, said: Sequence[dict[str, Any]] = (), asked: bool = F
 
 
 def strictest(own: Rows, others: Iterable[Rows]) -> Rows:
-    """A source's verdicts, or where another source of the same bytes has a stricter one, that one with its reasons."""
+    """A source's verdicts, or where another source of the same bytes has a stricter one, that one with its reasons.
+
+    What keeps one of them out keeps out all, and what is known of how one was made is known of all.
+    """
     found = {row["use"]: row for row in own}
     for rows in others:
         for row in rows:
             mine = found[row["use"]]
-            if VERDICTS.index(row["verdict"]) < VERDICTS.index(mine["verdict"]):
-                words = [f"{text} (said of {row['subject']}, the same bytes)" for text in row["words"] or ()]
-                reasons = {name: row[name] for name in ("verdict", "kept_out", "entries", "matches", "not_checked")}
-                found[row["use"]] = {**mine, **reasons, "words": words}
+            stricter = VERDICTS.index(row["verdict"]) < VERDICTS.index(mine["verdict"])
+            bars = bool(row["kept_out"]) and not mine["kept_out"]
+            origin = mine.get("origin") or row.get("origin")
+            found[row["use"]] = both = {**mine, "kept_out": mine["kept_out"] or row["kept_out"], "origin": origin}
+            words = [f"{text} (said of {row['subject']}, the same bytes)" for text in row["words"] or ()]
+            if stricter:
+                both |= {name: row[name] for name in ("verdict", "entries", "matches", "not_checked")}
+                both["words"] = [*words, *(mine["words"] if mine["kept_out"] and not row["kept_out"] else ())]
+            elif bars:
+                both["entries"] = sorted({*(mine["entries"] or ()), *(row["entries"] or ())})
+                both["words"] = [*(mine["words"] or ()), *words]
     return [found[use] for use in USES]
 
 
@@ -137,10 +147,29 @@ def _mark_key(video_id: str, uri: str) -> str:
     return video_id[:2] + digest([video_id, uri])[2:]
 
 
-def mark(store: Store, video_id: str, rows: Rows) -> None:
-    """Mark a video as refused by what was said of one of its sources, or take that source's mark away."""
+def mark(store: Store, video_id: str, rows: Rows, by_name: bool = False) -> None:
+    """Mark a video as refused by what was said of one of its sources, or take that source's mark away.
+
+    Args:
+        store: Where marks are.
+        video_id: The video.
+        rows: The source's verdicts.
+        by_name: They were decided without asking for signals: what was heard before stays, unless this is stricter.
+    """
     key = _mark_key(video_id, rows[0]["subject"])
     there = store.get(MARK, key, video_id)
+    if by_name and there is not None:
+        # What the registry said is known anew; signals stand as entries `g-...`, or as what could not be checked.
+        heard = {
+            row["use"]: row
+            for row in there["rows"]
+            if row["kept_out"] and (row["verdict"] == "unknown" or any(e.startswith("g-") for e in row["entries"]))
+        }
+        order = VERDICTS.index
+        rows = [
+            old if (old := heard.get(row["use"])) and order(old["verdict"]) <= order(row["verdict"]) else row
+            for row in rows
+        ]
     wanted = {"rows": rows} if any(row["kept_out"] and row["use"] in ("train", "caption") for row in rows) else None
     if there is not None and there != wanted:
         store.drop(MARK, key, video_id)
@@ -153,6 +182,12 @@ def marks(store: Store, video_id: str) -> list[Rows]:
     keys = sorted(k for k, video in store.listing(MARK, video_id[:2]).items() if video == video_id)
     found = (store.get(MARK, key, video_id) for key in keys)
     return [one["rows"] for one in found if one is not None]
+
+
+def marked(store: Store) -> frozenset[str]:
+    """Every video that is marked, from one listing."""
+    names = (stat.uri.rpartition("/")[2].split(".") for stat in storage.find(store.uri(f"store/{MARK}")))
+    return frozenset(parts[1] for parts in names if parts[-1] == "json")
 
 
 def silenced(store: Store, video_id: str) -> bool:

@@ -162,7 +162,7 @@ class WebServer:
         refuse_head: Answer 403 to HEAD, as signed addresses do.
         ranges: Honour Range.
         asked: Every request so far.
-        sent: Bytes of bodies so far, counted before they are sent: who has read them finds them counted.
+        sent: Bytes of bodies so far, counted before the answer begins: who has it finds them counted.
     """
 
     def __init__(self, host: str = "127.0.0.1") -> None:
@@ -236,9 +236,14 @@ def _handler(server: WebServer) -> type[BaseHTTPRequestHandler]:
             size = len(content) if isinstance(content, bytes) else content.stat().st_size
             start, end, tag = 0, size, server.etags.get(path)
             wanted = self.headers.get("Range") if server.ranges else None
-            if wanted and self.headers.get("If-Range", tag) == tag:
+            ranged = wanted is not None and self.headers.get("If-Range", tag) == tag
+            if wanted and ranged:
                 first, _, last = wanted.removeprefix("bytes=").partition("-")
                 start, end = int(first), min(int(last) + 1 if last else size, size)
+            stop = end if cut is None else min(end, start + cut)
+            if body:
+                server.sent += stop - start
+            if ranged:
                 self.send_response(206)
                 self.send_header("Content-Range", f"bytes {start}-{end - 1}/{size}")
             else:
@@ -248,18 +253,16 @@ def _handler(server: WebServer) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(end - start))
             self.end_headers()
             if body:
-                self._send(content, start, end if cut is None else min(end, start + cut))
+                self._send(content, start, stop)
                 self.close_connection = cut is not None
 
         def _send(self, content: bytes | Path, start: int, end: int) -> None:
             if isinstance(content, bytes):
-                server.sent += end - start
                 self.wfile.write(content[start:end])
                 return
             with content.open("rb") as file, contextlib.suppress(ConnectionError):
                 file.seek(start)
                 while start < end and (data := file.read(min(2**20, end - start))):
-                    server.sent += len(data)
                     self.wfile.write(data)
                     start += len(data)
 

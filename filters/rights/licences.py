@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Final
 
 from filters.rights.precedence import VERDICTS, Finding, Match, Question, decide
-from filters.rights.records import LIKENESS, REFUSALS, Entries, StatementRow, chain, parts_of
+from filters.rights.records import LIKENESS, REFUSALS, Entries, StatementRow, WorkRow, chain, parts_of
 
 ACTIONS: Final = ("retrain", "withdraw", "review")
 """What can be asked for what was made, the most first: withdraw it and train again without; withdraw it; look at it."""
@@ -125,12 +125,15 @@ def _asked(
 ) -> tuple[str, tuple[str, ...]]:
     """The action that one reason asks for, empty if none, and the statements that ask it."""
     if not finding.entries:
-        # A minor, or a grant that is missing: where there was one, it lapsed, and what it allowed stays allowed.
+        # A minor, or a grant that is missing: where all owners gave one, it lapsed, and what it allowed stays allowed.
         line = list(chain(entries.works, finding.match.work_id)) if finding.match else []
-        held = any(work.work_id in works for work in line for works in made.licensed.values())
-        return ("" if held and not any(work.minor for work in line) else "withdraw"), ()
+        if any(work.minor for work in line) or not _all_granted(line, made, entries):
+            return "withdraw", ()
+        reasons = _taken_back(line, made, entries)
+    else:
+        reasons = (*finding.entries, *finding.also)
     asked: dict[str, str] = {}
-    for name in (*finding.entries, *finding.also):
+    for name in reasons:
         one = said.get(name)
         if one is None:  # A signal of a site or file.
             asked[name] = "withdraw"
@@ -138,6 +141,31 @@ def _asked(
             asked[name] = _asks(one, finding, made, entries)
     names = tuple(name for name, action in asked.items() if action)
     return min((asked[name] for name in names), key=ACTIONS.index, default=""), names
+
+
+def _all_granted(line: Sequence[WorkRow], made: Made, entries: Entries) -> bool:
+    """Whether every owner there is now had licensed it, and still is somebody who may."""
+    owners = next((work.owners for work in line if work.owners), list(made.licensed))
+    return all(
+        _verified(party, entries) and any(work.work_id in made.licensed.get(party, ()) for work in line)
+        for party in owners
+    )
+
+
+def _verified(party: str, entries: Entries) -> bool:
+    return party in entries.parties and bool(entries.parties[party].verified_by)
+
+
+def _taken_back(line: Sequence[WorkRow], made: Made, entries: Entries) -> tuple[str, ...]:
+    """Revocations of grants on a work, whatever work they are filed under."""
+    works = {None, *(work.work_id for work in line)}
+    grants = {
+        s.statement_id: s.party_id
+        for s in entries.statements
+        if s.mode == "grant" and s.party_id in made.licensed and s.work_id in works
+    }
+    revokes = (s for s in entries.statements if s.mode == "revoke" and s.target in grants)
+    return tuple(sorted(s.statement_id for s in revokes if s.party_id == grants[str(s.target)]))
 
 
 def _asks(one: StatementRow, finding: Finding, made: Made, entries: Entries) -> str:
@@ -156,6 +184,8 @@ def _asks(one: StatementRow, finding: Finding, made: Made, entries: Entries) -> 
 
 def _lifted(one: StatementRow, finding: Finding, made: Made, entries: Entries) -> bool:
     """Whether a grant of the same party licensed what a refusal is about, or a part of that, and so lifted it."""
+    if not _verified(one.party_id, entries):
+        return False
     line = chain(entries.works, finding.match.work_id) if finding.match else ()
     for work in line:
         if work.work_id in made.licensed.get(one.party_id, ()):

@@ -249,7 +249,7 @@ def test_screening_lists_releases_and_assets_once_and_never_edits_them(
     film = handed.bytes_of(FILM)
     corpus = tables.open_corpus(str(out))
     told = descent.told(corpus, tables.snapshot(corpus).number)
-    assert {(kind, name) for kind, name, _, _ in told} == {("release", frozen["release_id"]), ("asset", "ad-1")}
+    assert {(kind, name) for kind, name, *_ in told} == {("release", frozen["release_id"]), ("asset", "ad-1")}
     assert film not in descent.untold(corpus, tables.snapshot(corpus).number)  # said once
     assert {(r["kind"], r["id"], r["video_id"], r["use"], r["action"], r["removed"]) for r in found} == {
         ("release", frozen["release_id"], film, "train", "withdraw", False),
