@@ -44,7 +44,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 Parts = Mapping[str, Sequence[Part]]
 UNSCREENED: Final = ("scenes",)
-"""Jobs that write captions without asking a registry."""
+"""Jobs that write captions, and ask a registry only where one is named."""
 
 _CLOCKS: Final = timedelta(minutes=10)
 """What the clocks of two machines may differ by, and a commit take."""
@@ -72,7 +72,8 @@ def decided_by(corpus: tables.Corpus, rights: RightsSettings) -> list[delta.Mome
     done = [(run, used) for run in runs if (used := json.loads(run["config"]).get("rights") or {}).get("rights")]
     screened = [run for run, _ in done if run["job"] == "screen"]
     last = max(screened, key=lambda run: run["commit"], default=None)
-    if any(run["job"] in UNSCREENED and (last is None or run["ended"] >= last["started"]) for run in runs):
+    without = [run for run in runs if run["job"] in UNSCREENED and not any(run is other for other, _ in done)]
+    if any(last is None or run["ended"] >= last["started"] for run in without):
         return never
     moments: dict[int, list[datetime]] = {}
     for run, one in done:

@@ -130,7 +130,7 @@ def read(file: str, asked: Prompt) -> Iterator[Row]:
 def _row(number: int, cells: dict[str, Any], asked: Prompt) -> Row:
     prompt_id = str(cells.get("prompt_id") or "")
     for name in COLUMNS:
-        if name != "prompt_id" and not isinstance(cells.get(name) or "", str | list):
+        if name != "prompt_id" and not _is_text(cells.get(name), name == "market"):
             return Row(number, prompt_id, None, f"{name}: no text")
     text = cells.get("prompt")
     if not isinstance(text, str) or (wrong := prompts.unreadable(text)):
@@ -144,6 +144,12 @@ def _row(number: int, cells: dict[str, Any], asked: Prompt) -> Row:
         asked.components,
     )
     return Row(number, prompt_id, one)
+
+
+def _is_text(cell: Any, several: bool) -> bool:
+    if several and isinstance(cell, list):
+        return all(isinstance(part, str) for part in cell)
+    return cell is None or isinstance(cell, str)
 
 
 def _word(cells: dict[str, Any], name: str) -> str | None:

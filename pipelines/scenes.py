@@ -6,10 +6,10 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from pipelines import engine, options, steps
+from pipelines import engine, options, pinning, steps
 from transforms import storage, tables
 
-GROUPS = ("run", "cut", "quality", "bucket", "clips", "captions", "pool")
+GROUPS = ("run", "cut", "quality", "bucket", "clips", "captions", "rights", "pool")
 """Groups of settings the job takes."""
 
 DESCRIPTION = """\
@@ -19,6 +19,7 @@ nothing decoded. The clips of the cut named by --cut are replaced; other cuts st
 EPILOG = """\
 examples:
   rushes scenes --output corpus --min-seconds 4
+  rushes scenes --output corpus --min-seconds 4 --rights rights
   rushes scenes --output corpus --cut long --detectors adaptive --max-seconds 60
 
 exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with failures recorded, 130 stopped by Ctrl-C"""
@@ -38,12 +39,14 @@ def run(argv: Sequence[str]) -> int:
     """Run the job from its command line; returns the exit code.
 
     Raises:
-        ConfigError: Wrong usage.
+        ConfigError: Wrong usage; a registry that can't be read; none for an output that was screened with one.
     """
     own = parser()
     mine, beam_args = options.split_beam(argv, own)
     settled, words = options.settle(own.parse_args(mine), GROUPS)
     corpus = tables.open_corpus(words.output)
+    if not options.is_dry(beam_args):
+        settled = pinning.pinned(settled, words.output)
     base = tables.roll_forward(corpus).number
     parts = [p for found in tables.bucket_parts(corpus, ["videos"], base)["videos"].values() for p in found]
     uris = [storage.join(corpus.table_uri("videos"), *p.path.split("/")) for p in parts]

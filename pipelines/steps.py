@@ -16,16 +16,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from apache_beam.pvalue import PCollection
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from pipelines import clipping, measuring, screening
+from pipelines import clipping, measuring, recorded, screening
 from pipelines.config import Config
 from pipelines.writing import RunPlan
-from transforms import progress, sources, storage, tables
+from transforms import progress, sources, storage
 from transforms.failures import CLASSES, ElementError
 from transforms.pool import Pool, shared_pool
 from transforms.records import FailureRow, to_dict
@@ -165,23 +164,16 @@ class LookUp(Gathering):
         video_id = videos.get(measuring.source_key(source) or "")
         rows = [to_dict(row) for row in screen.rows(screening.subject(source, video_id))]
         denied = screening.is_denied(rows)
-        if denied and video_id is None and (video_id := self._recorded(uri)):
+        if denied and video_id is None and (video_id := recorded.last_video(self._plan.corpus, uri, self._plan.base)):
             rows = [{**row, "video_id": video_id} for row in rows]
         if video_id:
             # Before any source is read, so that equal bytes meet the same refusals in whatever order they come.
-            screening.mark(self._store, video_id, rows)
+            screening.mark(self._store, video_id, rows, by_name=True)
         if denied:
             made = screening.refused(rows)
             self._rows.add(made["rows"], made["scopes"], made["gone"])
             self._sender.send({"sources_done": 1})
         return denied
-
-    def _recorded(self, uri: str) -> str | None:
-        """The video that a source was when an earlier run committed it."""
-        if not self._plan.base:
-            return None
-        found = tables.read(self._plan.corpus, "sources", self._plan.base, ["video_id"], ds.field("uri") == uri)
-        return found.column("video_id")[0].as_py() if found.num_rows else None
 
     def _fresh(self, ref: Mapping[str, Any]) -> sources.SourceRef | ElementError:
         listed = sources.SourceRef(**ref)

@@ -118,17 +118,31 @@ def curate_source(
             decide(video_id, texts)
     except screening.Denied as denied:
         verdicts = denied.rows
+        if verdicts[0]["video_id"] is None and (last := _last_video(root, source.name)):
+            # Its bytes were not asked for: what was made of those it had goes.
+            verdicts = [{**row, "video_id": last} for row in verdicts]
+            screening.mark(store, last, verdicts)
         return {**screening.refused(verdicts, signals(), settled.signals.signals), "tally": dict(tally.counts)}
     found = _of_source(source, made, video_id, verdicts, tally)
     if settled.signals.signals:
         found["rows"] += [("rights_signals", row) for row in signals()]
         found["scopes"].append(("rights_signals", source.name, (source.name,), len(signals())))
-    return {**found, "gone": _silent(store, video_id)}
+    return _hushed(found, store, video_id)
 
 
-def _silent(store: Store, video_id: str) -> list[tuple[str, str]]:
-    """Captions to remove of a video that may no longer be captioned."""
-    return [("captions", video_id)] if screening.silenced(store, video_id) else []
+def _last_video(root: str, uri: str) -> str | None:
+    from pipelines import recorded  # Tables are large, and few tasks read one.
+    from transforms import tables
+
+    return recorded.last_video(tables.open_corpus(root), uri)
+
+
+def _hushed(found: Mapping[str, Any], store: Store, video_id: str) -> dict[str, Any]:
+    """What a task gives, without captions, old or new, where its video may not be captioned."""
+    if not screening.silenced(store, video_id):
+        return {**found, "gone": []}
+    rest = {name: [one for one in found[name] if one[0] != "captions"] for name in ("rows", "scopes")}
+    return {**found, **rest, "gone": [("captions", video_id)]}
 
 
 def _curated(
@@ -241,6 +255,8 @@ def segment_task(
 def recut_video(video: Mapping[str, Any], config: Mapping[str, Any], root: str) -> dict[str, Any]:
     """Make a video's clips and captions again from the store; no source is opened.
 
+    Where captions name something in the registry that the job screens with, its sources are decided anew.
+
     Args:
         video: Its row of the `videos` table.
         config: As `Config.to_json` wrote it.
@@ -257,12 +273,37 @@ def recut_video(video: Mapping[str, Any], config: Mapping[str, Any], root: str) 
     else:
         made = _make_rows("curate", video, measured, heard, settled, store, tally)
     tally.counts["videos.out"] += 1
-    return {
-        "rows": [(t, r) for t, r in made["rows"] if t != "videos"],
-        "scopes": [(t, b, tuple(s), n) for t, b, s, n in made["scopes"] if t != "videos"],
-        "gone": _silent(store, video_id),
-        "tally": dict(tally.counts),
-    }
+    rows: Rows = [(t, r) for t, r in made["rows"] if t != "videos"]
+    scopes = [(t, b, tuple(s), n) for t, b, s, n in made["scopes"] if t != "videos"]
+    try:
+        for verdicts in _named(video_id, [row["text"] for table, row in rows if table == "captions"], settled, store):
+            subject = verdicts[0]["subject"]
+            rows += [("verdicts", row) for row in verdicts]
+            scopes.append(("verdicts", subject, (subject,), len(verdicts)))
+    except screening.Denied as denied:
+        return {**screening.refused(denied.rows), "tally": dict(tally.counts)}
+    return _hushed({"rows": rows, "scopes": scopes, "tally": dict(tally.counts)}, store, video_id)
+
+
+def _named(video_id: str, texts: Sequence[str], config: Config, store: Store) -> Iterator[screening.Rows]:
+    """What is decided of each source of a video whose captions name something in the registry.
+
+    Raises:
+        Denied: It may not be used to train.
+    """
+    screen = screening.screen(config)
+    if screen is None or not screen.matches(screening.subject(SourceRef(uri=""), None, texts)):
+        return
+    import pyarrow.dataset as ds  # Tables are large, and few tasks read one.
+
+    from transforms import tables
+
+    corpus, here = tables.open_corpus(store.root), ds.field("video_id") == video_id
+    said = tables.read(corpus, "rights_signals", where=here).to_pylist()
+    for row in tables.read(corpus, "sources", where=here).to_pylist(maps_as_pydicts="strict"):
+        source = SourceRef(uri=row["uri"], metadata=row["metadata"] or {})
+        heard = [asking.signal(one) for one in said if one["subject"] == row["uri"]]
+        yield screening.decided(source, video_id, config, store, texts, heard)
 
 
 def _key_of(uri: str | None) -> str | None:

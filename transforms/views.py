@@ -12,7 +12,7 @@ from transforms import tables
 
 
 def training(corpus: tables.Corpus, number: int | None = None) -> pa.Table:
-    """Kept clips with where they came from and what is said of them, without what a verdict keeps out.
+    """Kept clips with where they came from and what is said of them, without what a verdict keeps out or has no source.
 
     Every column of `clips`, then `uri` (the first of the video's sources in order of name) and `caption` (the first
     `short` caption in order of captioner; null where a source keeps its video from being captioned).
@@ -70,10 +70,12 @@ def _rights(corpus: tables.Corpus, number: int | None) -> _Rights:
 
 def _training(corpus: tables.Corpus, number: int | None, rights: _Rights) -> pa.Table:
     clips = tables.read(corpus, "clips", number, where=ds.field("kept"))
-    clips = clips.filter(pc.invert(pc.is_in(clips.column("video_id"), pa.array(sorted(rights.kept_out), pa.string()))))
     sources = tables.read(corpus, "sources", number, ["uri", "video_id"])
     captions = tables.read(corpus, "captions", number, ["clip_id", "captioner", "text"], ds.field("kind") == "short")
     uri = _first(sources.sort_by("uri"), "video_id", "uri")
+    # A video whose last source was refused, or changed, has nobody left to ask about it.
+    let_in = sorted(set(uri) - rights.kept_out)
+    clips = clips.filter(pc.is_in(clips.column("video_id"), pa.array(let_in, pa.string())))
     caption = _first(captions.sort_by([("captioner", "ascending"), ("text", "ascending")]), "clip_id", "text")
     columns = {name: clips.column(name) for name in clips.column_names}
     pairs = zip(clips.column("clip_id").to_pylist(), clips.column("video_id").to_pylist(), strict=True)

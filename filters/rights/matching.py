@@ -9,7 +9,8 @@ and its work is part of the shorter one's, deciding on the longer hears what was
 specific word count.
 
 A name beside one of its negative contexts, or in a text known to be of another language, means something else: it is no
-match but a near miss, for people to look at.
+match but a near miss, for people to look at. A language is known by its two-letter code; of any other word for one, all
+names count.
 """
 
 from __future__ import annotations
@@ -280,8 +281,9 @@ class Matcher:
         )
 
     def _other_language(self, row: int, language: str | None) -> str:
-        own = self._entry(row).language if language else None
-        if not own or not language or _tongue(own) == _tongue(language) or _tongue(language) in _NO_LANGUAGE:
+        own = self._entry(row).language or ""
+        tongues = {_tongue(own), _tongue(language or "")}
+        if len(tongues) == 1 or "" in tongues:
             return ""
         return f"a name in {own}, a text in {language}"
 
@@ -308,11 +310,20 @@ class Matcher:
         return kept, left_out
 
 
-_NO_LANGUAGE: Final = ("und", "mul", "mis", "zxx", "")
+_TONGUES: Final = (
+    " aa ab ae af ak am an ar as av ay az ba be bg bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el en"
+    " eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu ja"
+    " jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nd"
+    " ne ng nl no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss"
+    " st su sv sw ta te tg th ti tk tl tn to tr ts tt ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu "
+)
+"""Codes of ISO 639-1, but for nb, nn and tw: they are forms of no and ak, whose names count in them too."""
 
 
 def _tongue(language: str) -> str:
-    return language.replace("_", "-").partition("-")[0].casefold()
+    """The language of a BCP 47 tag without script and region; empty where it is not known."""
+    tongue = language.strip().replace("_", "-").partition("-")[0].lower()
+    return tongue if len(tongue) == 2 and f" {tongue} " in _TONGUES else ""
 
 
 def _told(hits: Sequence[_Hit], text: str, where: str) -> str:

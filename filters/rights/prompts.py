@@ -11,8 +11,9 @@ prompt and what comes out of it are seen by nobody where no recogniser of likene
 `not checked: likeness`, and pictures and outputs are screened as footage, where without a recogniser nothing is allowed
 under opt-in. A prompt that cannot be read is `unknown`, never allowed.
 
-A name beside one of its negative contexts, or in a text that is said to be in another language, means something else.
-Such near misses are told with the answer, for people to look at.
+A name beside one of its negative contexts means something else, and so does a work's in a text that is said to be in
+another language; people have their names in every language. Such near misses are told with the answer, for people to
+look at.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ class Text(NamedTuple):
 
     Attributes:
         text: The words.
-        language: Language they are written in (BCP 47), where it is known: names of another language are then near
-            misses. None: the names of every language count.
+        language: Language they are written in (BCP 47), where it is known: names of works in another language are then
+            near misses. None, or no language: the names of every language count.
     """
 
     text: str
@@ -249,13 +250,36 @@ def _found(matcher: Matcher, prompts: Sequence[Prompt]) -> list[list[matching.Fo
     found: list[list[matching.Found] | None] = [None] * len(prompts)
     for language, places in by_language.items():
         texts = [prompts[number].texts[place].text for number, place in places]
-        where = f"prompt ({language})" if language else "prompt"
-        for (number, place), one in zip(places, matcher.texts(texts, where, language), strict=True):
+        for (number, place), one in zip(places, matcher.texts(texts, _where(language), language), strict=True):
             if one.matches or one.near:
                 every = found[number] or [matching.Found([], [])] * len(prompts[number].texts)
                 every[place] = one
                 found[number] = every
     return found
+
+
+def _where(language: str | None) -> str:
+    return f"prompt ({language})" if language else "prompt"
+
+
+def _with_people(by: Held, text: Text, found: matching.Found) -> matching.Found:
+    """What stands in a text, with the names of people that are near misses for their language alone."""
+    if not text.language or not found.near:
+        return found
+    every = by.matcher.texts([text.text], _where(text.language))[0]
+    entries = by.lookup.entries(match.work_id for match in every.matches)
+    have = {match.identifier_id for match in found.matches}
+    people = [
+        (match, spans)
+        for match, spans in zip(every.matches, every.spans, strict=True)
+        if match.identifier_id not in have and _of_person(match, entries)
+    ]
+    names = {match.identifier_id for match, _ in people}
+    return matching.Found(
+        [*found.matches, *(match for match, _ in people)],
+        [match for match in found.near if match.identifier_id not in names or match in every.near],
+        [*found.spans, *(spans for _, spans in people)],
+    )
 
 
 def _screened(
@@ -264,6 +288,7 @@ def _screened(
     found: Sequence[matching.Found],
     known: dict[tuple[Question, frozenset[Match]], tuple[Entries, Decision]],
 ) -> Screened:
+    found = [_with_people(by, text, one) for text, one in zip(prompt.texts, found, strict=False)]
     spans: dict[str, list[Span]] = defaultdict(list)
     for place, (text, one) in enumerate(zip(prompt.texts, found, strict=False)):
         for match, stands in zip(one.matches, one.spans, strict=False):

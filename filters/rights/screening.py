@@ -143,7 +143,7 @@ class Screen:
 
         Args:
             matches: Everything that was recognised.
-            subjects: Names of the footage, as `exclude` statements name it.
+            subjects: Names of the footage, as `exclude` statements name it: its address, `sha256:HEX`.
             signals: What machine-readable signals say.
 
         Raises:
@@ -151,15 +151,33 @@ class Screen:
         """
         entries = self._lookup.entries(m.work_id for m in matches) if matches else NOBODY
         names, found = frozenset(subjects), {}
+        spoken = self._spoken(matches, names, signals) if signals else []
+        there = {match.work_id for _, some in spoken for match in some}
+        granted = self._lookup.entries(there) if there else NOBODY
         for use in USES:
             question = self.question(use, names)
             found[use] = decide(question, matches, entries, NOT_CHECKED)
             if signals:
-                licensed = decide(dataclasses.replace(question, regime="opt-in"), matches, entries)
-                open_gaps = [*NOT_CHECKED, *evidence.gaps(signals, use, registry=licensed)]
-                said = evidence.as_findings(signals, use, licensed)
+                opt_in, open_gaps, said = dataclasses.replace(question, regime="opt-in"), [*NOT_CHECKED], []
+                for some, here in spoken:
+                    licensed = decide(opt_in, here, granted)
+                    open_gaps += evidence.gaps(some, use, registry=licensed)
+                    said += evidence.as_findings(some, use, licensed)
                 found[use] = decide(question, matches, entries, open_gaps, said)
         return found
+
+    def _spoken(
+        self, matches: Iterable[Match], names: Iterable[str], signals: Iterable[Signal]
+    ) -> list[tuple[list[Signal], list[Match]]]:
+        """Signals by the address they are about, and what is recognised of it: by the footage's own address and account
+        and by that address. Other columns of a list may name anybody's address, and lift nothing."""
+        own = [match for match in matches if match.kind == "account"]
+        for name in names:
+            own += [] if name.startswith("sha256:") else self._matcher.source(name)
+        by_address: dict[str, list[Signal]] = {}
+        for signal in signals:
+            by_address.setdefault(signal.about, []).append(signal)
+        return [(some, [*own, *self._matcher.source(about)]) for about, some in by_address.items()]
 
     def said_by(self, entries: Iterable[str]) -> set[str]:
         """Names of the parties whose statements these are."""

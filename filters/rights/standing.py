@@ -93,6 +93,9 @@ class Standing:
         return begin is None or begin <= self._at
 
     def _about_person(self, said: StatementRow) -> bool:
+        party = self._entries.parties.get(said.party_id)
+        if said.work_id is None and party is not None and party.kind == "person":
+            return True
         work = self._entries.works.get(said.work_id or "")
         if work is not None and work.kind == "person":
             return True

@@ -98,6 +98,24 @@ def test_bytes_that_were_read_before_are_looked_into_without_decoding_and_screen
     assert verdicts(out)[FILM][0] == "allow"
 
 
+def test_a_site_that_forbids_it_later_takes_away_what_its_bytes_were_though_nobody_knows_them_any_more(
+    tmp_path: Path, held: Registry
+):
+    footage, out = corpora.tiny_corpus(tmp_path) / FILM, tmp_path / "out"
+    with WebServer() as server:
+        uri = f"{server.address}/{FILM}"
+        server.files |= {f"/{FILM}": footage, "/robots.txt": b"User-agent: *\nAllow: /\n"}  # No ETag and no date.
+        asked(uri, out, held)
+        assert named(corpora.rows(out), "captions") == {sha256(footage)}
+        server.files["/robots.txt"] = b"User-agent: *\nDisallow: /\n"
+        for _ in range(2):  # The second time there is no row of `sources` to go by.
+            assert asked(uri, out, held)["balance"]["sources"]["dropped"] == {"denied": 1}
+            found = corpora.rows(out)
+            assert [found[table] for table in ("sources", "videos", "clips", "captions")] == [[], [], [], []]
+            assert named(found, "verdicts") == named(found, "rights_signals") == {sha256(footage)}
+    assert asked(footage, out, held)["balance"]["sources"]["kept"] == 0  # The same bytes from elsewhere.
+
+
 def test_signals_need_a_registry_and_protocols_that_exist(tmp_path: Path, held: Registry):
     footage = corpora.tiny_corpus(tmp_path)
     with pytest.raises(ConfigError, match="name the registry too"):

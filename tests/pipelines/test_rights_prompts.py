@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import main, rights
+from filters.rights.prompts import Prompt
+from pipelines import main, rights, rights_prompts
 from transforms import storage
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs" / "rights.md").read_text(encoding="utf-8")
@@ -106,6 +107,16 @@ def test_files_in_and_out(typed, source):
     ]
     assert rows[1]["entries"] == "acme-3"
     assert rows[0]["not_checked"] == "likeness"
+
+
+def test_a_cell_that_is_no_text_is_told(tmp_path):
+    cells = {"prompt_language": ["en"], "language": 0, "product": {}, "market": ["DE", 1], "prompt": [], "prompt_id": 7}
+    path = tmp_path / "in.jsonl"
+    rows = [{"prompt": "a shoe", **{name: cell}} for name, cell in cells.items()]
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"prompt": "a shoe", "market": ["DE", "fr"]}]))
+    *bad, named, fine = rights_prompts.read(str(path), Prompt(()))
+    assert [row.wrong for row in bad] == [f"{name}: no text" for name in cells if name != "prompt_id"]
+    assert (named.prompt_id, fine.prompt.territories) == ("7", {"DE", "FR"})
 
 
 def test_other_files(typed):

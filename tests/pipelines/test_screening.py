@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import shutil
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from filters.rights import registry
+from filters.rights import policy, registry
+from filters.rights.policy import RightsSettings
 from filters.rights.records import IdentifierRow, identifier_id
 from filters.rights.registry import Registry
-from pipelines import screening
+from filters.rights.screening import Screen, Subject
+from filters.rights.signals.signal import Says, Spot
+from pipelines import measuring, scenes, screening, steps
+from pipelines.config import Config
 from tests.filters.rights.said import EVERYBODY, put, say
 from tests.pipelines import corpora
-from transforms import tables, views
+from transforms import pool, tables, views
+from transforms.records import to_dict
 from transforms.settings import ConfigError
+from transforms.sources import SourceRef
+from transforms.store import Store
 
 FILM = "b_sound.mp4"
 
@@ -112,6 +123,66 @@ def test_a_new_refusal_takes_away_what_was_made_and_its_end_brings_it_back(tmp_p
     after = corpora.rows(out)
     for table in ("sources", "videos", "captions"):
         assert after[table] == before[table]
+
+
+def test_a_source_refused_by_name_again_is_still_known_by_its_bytes(tmp_path: Path, held: Registry):
+    footage, out = corpora.tiny_corpus(tmp_path) / FILM, tmp_path / "out"
+    screened(footage, out, held)
+    video = sha256(footage)
+    footage.write_bytes(b"no film")  # What is listed is not what was read.
+    put(held, known("film", "url_prefix", str(footage)), say("no", "opt_out"), on=2)
+    for _ in range(2):
+        screened(footage, out, held)
+        found = corpora.rows(out)
+        assert (found["sources"], found["clips"]) == ([], [])
+        assert named(found, "verdicts") == {video}
+
+
+def test_what_was_heard_of_a_source_stays_marked_when_it_is_listed_and_what_the_registry_said_does_not(
+    tmp_path: Path, held: Registry
+):
+    uri, store = "s3://b/film.mp4", Store(str(tmp_path))
+    put(held, known("film", "url_prefix", "b/film.mp4"), say("no", "opt_out", uses=["caption"]), on=2)
+    silent, refusing = (policy.pinned(RightsSettings(), held.root, number) for number in (1, 2))
+    config = dataclasses.replace(Config(), rights=silent)
+    plan: Any = SimpleNamespace(root=str(tmp_path), buckets=2)
+    step, ref = steps.LookUp(plan, config), {"uri": uri, "size": 1, "etag": "e"}
+
+    def silenced(video: str, *said: Says, by: RightsSettings = silent) -> tuple[bool, bool]:
+        spot = Spot("robots.txt", "site", uri, f"{uri}/robots.txt", datetime.now(UTC))
+        heard = tuple(spot.signal(one, "no captions") for one in said)
+        screening.mark(store, video, [to_dict(row) for row in Screen(by).rows(Subject(uri, {}, video, signals=heard))])
+        before = screening.silenced(store, video)
+        assert not step._denied(uri, ref, {str(measuring.source_key(SourceRef(**ref))): video})
+        return before, screening.silenced(store, video)
+
+    assert silenced("a" * 64, Says(caption="deny")) == (True, True)
+    assert silenced("b" * 64, Says(caption="unknown")) == (True, True)
+    assert silenced("c" * 64, by=refusing) == (True, False)
+    assert silenced("d" * 64) == (False, False)
+
+
+def test_captions_that_are_made_again_are_screened(tmp_path: Path, held: Registry):
+    footage, out = corpora.tiny_corpus(tmp_path) / FILM, tmp_path / "out"
+    screened(footage, out, held)
+    before = corpora.rows(out)
+    cut = ["--output", str(out), "--children", "1", "--min-side", "64", "--min-seconds", "1", "--no-report"]
+    with pytest.raises(ConfigError, match="give --rights"):
+        scenes.run(cut)
+    words = before["captions"][0]["text"].split(", ")[1]
+    spare = tmp_path / "spare"
+    shutil.copytree(out, spare)
+    put(held, known("film", "text", words), say("no", "opt_out", uses=["train", "caption"]), on=2)
+    try:
+        assert scenes.run([*cut, "--rights", held.root]) == 0
+    finally:
+        pool.kill_all()
+    screened(footage, spare, held)  # And by the job that reads sources.
+    for folder in (out, spare):
+        found = corpora.rows(folder)
+        assert (found["captions"], len(found["clips"])) == ([], len(before["clips"]))
+        assert {(v["verdict"], v["kept_out"]) for v in found["verdicts"] if v["use"] == "train"} == {("review", True)}
+        assert views.trainable(tables.open_corpus(str(folder))).num_rows == 0
 
 
 def test_a_name_in_what_a_list_says_waits_for_a_person(tmp_path: Path, held: Registry):

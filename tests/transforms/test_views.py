@@ -115,6 +115,13 @@ def test_what_a_verdict_keeps_out_is_in_no_view_and_what_was_not_screened_is_not
     assert trainable == {"v1": ("words", 3), "v3": (None, 5)}
 
 
+def test_what_has_no_source_any_more_is_in_no_view(tmp_path):
+    left = [("clips", clip("k1", "v1", 0, True)), ("captions", caption("k1", "v1", "attributes", "short", "words"))]
+    made = [("sources", source("c.mp4", "v2")), ("clips", clip("k3", "v2", 0, True)), *left]
+    corpus = committed(str(tmp_path / "out"), "first", made)
+    assert views.training(corpus).column("clip_id").to_pylist() == ["k3"]
+
+
 def test_a_view_is_as_of_its_snapshot(corpus):
     assert views.training(corpus).column("clip_id").to_pylist() == ["k1"]
     assert sorted(views.training(corpus, 1).column("clip_id").to_pylist()) == ["k1", "k3"]

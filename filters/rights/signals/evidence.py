@@ -3,9 +3,10 @@
 A no of any protocol is a no; what was not understood is a gap; a yes decides nothing. A site that allows mining has
 granted no licence, so where a use needs one its yes changes nothing, and where none is needed silence is as good.
 
-What a site tells everybody is lifted by what its owners granted in writing: where the registry recognises the address
-and every owner of that work has a live grant for the use, in every place and of everything that is there. What is said
-inside a file goes with its bytes and is not lifted.
+What a site tells everybody is lifted by what its owners granted in writing: where the registry recognises the footage's
+own address or account, or the very address that the site speaks of, and every owner of that work has a live grant for
+the use, in every place and of everything that is there. What is said inside a file goes with its bytes and is not
+lifted.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ def as_findings(signals: Iterable[Signal], use: str, registry: Decision | None =
     Args:
         signals: Everything that was collected.
         use: One of `records.USES`.
-        registry: What the registry alone decides, asked as under opt-in, which tells whose grant is missing. Where none
-            is for the very address, what the site tells everybody is lifted.
+        registry: What the registry alone decides of the address, asked as under opt-in, which tells whose grant is
+            missing. Where none is, what the site tells everybody is lifted.
     """
     return [
         Finding("deny", f"{signal.protocol} at {signal.uri}: {signal.words}", (signal.signal_id,))

@@ -1,7 +1,8 @@
 """Generated lists: SHA-256 of assets that this or another program generated, so that they are known as footage again.
 
-A list is read once a process and held as 32 bytes an entry. One with a row that cannot be understood is refused whole:
-an asset that is missing for a slip would be trained on.
+A list is held as 32 bytes an entry and read again when it has changed, so that what is added is heard by a process that
+lives on. A web server that tells neither tag, date nor length of a list is believed that it stays the same. One with a
+row that cannot be understood is refused whole: an asset that is missing for a slip would be trained on.
 """
 
 from __future__ import annotations
@@ -23,19 +24,18 @@ from transforms import addresses, storage
 from transforms.failures import ElementError
 from transforms.lists import LISTS, Row, rows
 from transforms.settings import ConfigError
-from transforms.storage import StorageSettings
+from transforms.storage import Stat, StorageSettings
 
 NAME: Final = "generated list"
 
 COLUMNS: Final = ("sha256", "video_id")
-"""Columns of a table that hold what is listed; the first that is there counts."""
+"""Columns of a table that hold what is listed; every cell of them that is filled counts."""
 
 _SHA256: Final = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})(?:\s.*)?", re.DOTALL)
 
 Hashes = npt.NDArray[np.bytes_]
 
 
-@functools.lru_cache(2)
 def load(uri: str, access: StorageSettings) -> Hashes:
     """Every SHA-256 of a list, sorted.
 
@@ -50,15 +50,21 @@ def load(uri: str, access: StorageSettings) -> Hashes:
     if kind not in LISTS:
         raise ConfigError(f"--generated {shown}: no list; end its name in .{', .'.join(LISTS)}")
     try:
-        with (
-            tempfile.TemporaryDirectory(prefix="rushes-generated-") as folder,
-            storage.stage(addresses.normalise(uri), folder, access) as staged,
-        ):
-            held = b"".join(_hashes(staged.path, kind, shown))
+        return _read(uri, access, storage.stat(addresses.normalise(uri), access))
     except (ElementError, OSError, ValueError, pa.ArrowException) as error:
         if isinstance(error, ConfigError):
             raise
         raise ConfigError(f"--generated {shown}: cannot be read as a list ({error})") from error
+
+
+@functools.lru_cache(2)
+def _read(uri: str, access: StorageSettings, _stamp: Stat) -> Hashes:
+    shown, kind = addresses.redact(uri), addresses.extension(uri)
+    with (
+        tempfile.TemporaryDirectory(prefix="rushes-generated-") as folder,
+        storage.stage(addresses.normalise(uri), folder, access) as staged,
+    ):
+        held = b"".join(_hashes(staged.path, kind, shown))
     return np.sort(np.frombuffer(held, "S32"))
 
 
@@ -84,13 +90,15 @@ def of_bytes(video_id: str, about: str, uri: str, access: StorageSettings, at: d
 
 
 def _hashes(path: str, kind: str, shown: str) -> Iterator[bytes]:
-    column = COLUMNS[0]
     for number, row in _rows(path, kind, shown):
-        cell = row if isinstance(row, str) else next((row[name] for name in COLUMNS if row.get(name)), None)
-        said = _SHA256.fullmatch(str(cell).strip()) if not isinstance(row, str) else None
-        if said is None:
-            raise ConfigError(f"--generated {shown}: row {number}: no SHA-256 ({str(cell)[:80]!r}) under {column}")
-        yield bytes.fromhex(said[1])
+        if isinstance(row, str):
+            raise ConfigError(f"--generated {shown}: row {number}: no SHA-256 ({row[:80]})")
+        filled = [(name, row[name]) for name in COLUMNS if row.get(name)]
+        for name, cell in filled or [(COLUMNS[0], None)]:
+            said = _SHA256.fullmatch(str(cell).strip())
+            if said is None:
+                raise ConfigError(f"--generated {shown}: row {number}: no SHA-256 ({str(cell)[:80]!r}) under {name}")
+            yield bytes.fromhex(said[1])
 
 
 def _rows(path: str, kind: str, shown: str) -> Iterator[tuple[int, Row]]:

@@ -85,7 +85,11 @@ def test_a_negative_context_makes_a_near_miss(opening):
 def test_a_name_of_another_language_is_a_near_miss_where_both_are_known(opening):
     matcher = opening(one("film", "text", "Gift", language="de-AT"))
     assert works(matcher.text("gift", "title")) == works(matcher.text("gift", "title", "de_DE")) == ["film"]
-    assert works(matcher.text("gift", "title", "und")) == ["film"]
+    for unknown in ("und", "", "deu", "eng", "English", "xx", "en,de", "['en']"):
+        assert works(matcher.text("gift", "title", unknown)) == ["film"], unknown
+    assert works(matcher.text("gift", "title", " de ")) == ["film"]
+    assert works(opening(one("film", "text", "Gift", language="deu")).text("gift", "title", "en")) == ["film"]
+    assert matcher.text("gift", "title", " EN_us ") == []
     (found,) = matcher.texts(["gift"], "title", "en")
     assert (found.matches, [m.words for m in found.near]) == (
         [],

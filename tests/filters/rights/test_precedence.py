@@ -177,6 +177,13 @@ CASES: dict[str, tuple[list[Any], list[Match], dict[str, Any], str, tuple[str, .
         "deny",
         ("r",),
     ),
+    "all that a person consented to is revoked at once": (
+        [yes(party="mia", work="mia"), say("r", "revoke", "mia", None, 3, valid_from=day(30), valid_until=day(31))],
+        [MIA],
+        {},
+        "deny",
+        ("r",),
+    ),
     "a revoked likeness, consented anew by name": (
         [say("r", "revoke", "mia", "mia", 3), yes(party="mia", work="mia", on=4, supersedes="r")],
         [MIA],

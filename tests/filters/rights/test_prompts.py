@@ -27,7 +27,7 @@ NAMES = [
     name("film", "The Film", aliases=["映画作品"], negative_contexts=["photographic"]),
     name("saga", "Saga", language="de"),
     name("duck", "Duck"),
-    name("mia", "Ada King", aliases=["艾达·金氏", "Ада Кинг"]),
+    name("mia", "Ada King", language="en", negative_contexts=["chess"], aliases=["艾达·金氏", "Ада Кинг"]),
     name("eva", "Eva"),
     name("una", "Una"),
     name("kid", "Tiny Tim"),
@@ -132,6 +132,16 @@ def test_texts_in_several_languages_are_one_prompt(by):
     assert screen_prompt(by, "a saga of shoes").verdict == "deny"  # nobody said that it is in English
     assert screen_prompt(by, {"en": "a shoe", "de": ""}).verdict == "unknown"
     assert screen_prompts(by, [Prompt(())])[0].verdict == "unknown"
+
+
+@pytest.mark.parametrize("language", ["de", "en", "eng", "English", "['en']", "xx", "en ", "EN-us", "de-AT"])
+def test_people_are_named_in_every_language(by, language):
+    found = screen_prompt(by, {language: "Ada King mit der Saga"})
+    assert (found.verdict, found.named[0].spans) == ("deny", ((0, 0, 8, "Ada King"),))
+    assert [one.work_id for one in found.named] == ["mia", *["saga"] * (language not in ("en", "en ", "EN-us"))]
+    assert [near[:5] for near in found.near] == ["saga:"] * (len(found.named) == 1)
+    said = f"prompt ({language}): “Ada King” at 0-8; “chess” is near"
+    assert screen_prompt(by, {language: "Ada King wins at chess"}).near == (f"mia: {said}",)
 
 
 def test_people_opt_in_whatever_the_regime(by, tmp_path):

@@ -140,7 +140,6 @@ ZEROS = "ab" * 16 + "00" * 16
 
 
 def listed(path: Path, video_id: str) -> list[Signal]:
-    generated.load.cache_clear()
     return generated.of_bytes(video_id, golden.URI, str(path), ACCESS, golden.NOW)
 
 
@@ -161,12 +160,27 @@ def test_lists_of_every_kind(tmp_path: Path) -> None:
     assert listed(tmp_path / "none.txt", NAMES[0]) == []
 
 
+def test_what_is_listed_later_and_in_a_second_column_is_heard(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"sha256,video_id\n{NAMES[0]},{NAMES[1]}\n,{NAMES[2]}\n{NAMES[3]},\n")
+    assert [bool(listed(path, name)) for name in NAMES[:5]] == [True] * 4 + [False]
+    held = generated.load(str(path), ACCESS)
+    assert generated.load(str(path), ACCESS) is held
+    with path.open("a") as file:
+        file.write(f"{NAMES[4]},\n")
+    assert listed(path, NAMES[4])
+    path.unlink()
+    with pytest.raises(ConfigError, match="cannot be read as a list"):
+        listed(path, NAMES[4])
+
+
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
         ("a.txt", f"{NAMES[0]}\nabc\n", "row 2: no SHA-256 ('abc')"),
         ("a.csv", f"sha256,video_id\n{NAMES[0][:-1]},\n", "row 2: no SHA-256"),
         ("a.csv", f"sha256,video_id\n{NAMES[0]},,,\n", "row 2: no SHA-256"),
+        ("a.csv", f"sha256,video_id\n{NAMES[0]},tape 1\n", "row 2: no SHA-256 ('tape 1') under video_id"),
         ("a.csv", f"hash\n{NAMES[0]}\n", "no column sha256 or video_id"),
         ("a.xlsx", "", r"end its name in \.txt"),
         ("a.parquet", "no parquet", "cannot be read as a list"),
