@@ -146,7 +146,8 @@ def test_what_was_heard_of_a_source_stays_marked_when_it_is_listed_and_what_the_
     silent, refusing = (policy.pinned(RightsSettings(), held.root, number) for number in (1, 2))
     config = dataclasses.replace(Config(), rights=silent)
     plan: Any = SimpleNamespace(root=str(tmp_path), buckets=2)
-    step, ref = steps.LookUp(plan, config), {"uri": uri, "size": 1, "etag": "e"}
+    step = steps.LookUp(plan, config)
+    ref: dict[str, Any] = {"uri": uri, "size": 1, "etag": "e"}
 
     def silenced(video: str, *said: Says, by: RightsSettings = silent) -> tuple[bool, bool]:
         spot = Spot("robots.txt", "site", uri, f"{uri}/robots.txt", datetime.now(UTC))
