@@ -117,7 +117,7 @@ def test_a_cell_that_is_no_text_is_told(tmp_path):
     *bad, named, fine = rights_prompts.read(str(path), Prompt(()))
     assert [row.wrong for row in bad] == [f"{name}: no text" for name in cells if name != "prompt_id"]
     assert fine.prompt is not None
-    assert (named.prompt_id, fine.prompt.territories) == ("7", {"DE", "FR"})
+    assert (named.prompt_id, fine.prompt.territories) == ("7", frozenset({"DE", "FR"}))
 
 
 def test_other_files(typed):
