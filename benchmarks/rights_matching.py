@@ -140,7 +140,7 @@ def sources(count: int, words: Sequence[str], prefixes: Sequence[str], seed: int
     return found
 
 
-def a_second(work: Callable[[Sequence[Any]], int], items: Sequence[Any], rounds: int = 3) -> tuple[float, int]:
+def a_second(work: Callable[[Sequence[Any]], int], items: Sequence[Any], rounds: int = 9) -> tuple[float, int]:
     """Items a second of processor time, the best of some rounds; and how many gave a match."""
     best, matched = 0.0, 0
     for _ in range(rounds):

@@ -193,13 +193,13 @@ class Matcher:
         return [] if number is None else [self._match(row, words) for row in self._rows_of(number)]
 
     def _at(self, uri: str) -> list[Match]:
-        within = [(place, key) for place in places.keys(uri) for key in self._trie.prefixes("u" + place)]
-        if not within:
-            return []
         hits: dict[_Hit, str] = {}
-        for place, key in within:
-            if places.holds(key[1:], place):
-                hits |= {_Hit(row, 0, len(key)): key[1:] for row in self._rows_of(self._trie[key])}
+        for place in places.keys(uri):
+            for key in self._trie.prefixes("u" + place):
+                if places.holds(key[1:], place):
+                    hits |= {_Hit(row, 0, len(key)): key[1:] for row in self._rows_of(self._trie[key])}
+        if not hits:
+            return []
         kept, left_out = self._without_ancestors(list(hits))
         words = {hit: f"address {redact(uri)} is within {places.shown(hits[hit])}" for hit in kept}
         return [self._match(hit.row, words[hit], left_out.get(hit.row, ())) for hit in kept]
@@ -366,11 +366,12 @@ def _blocks(texts: Sequence[str]) -> Iterator[list[_Piece]]:
     for owner, whole in enumerate(texts):
         plain = whole.isascii()
         pieces = held[plain]
-        for offset in _FIRST if len(whole) <= _BLOCK else range(0, len(whole), _BLOCK):
-            text = whole[offset : offset + _BLOCK + _OVERLAP]
+        short = len(whole) <= _BLOCK
+        for offset in _FIRST if short else range(0, len(whole), _BLOCK):
+            text = whole if short else whole[offset : offset + _BLOCK + _OVERLAP]
             pieces.append((owner, offset, text))
-            if (short := names.joined(text)) != text:
-                pieces.append((owner, offset, short))
+            if (whole_words := names.joined(text)) != text:
+                pieces.append((owner, offset, whole_words))
             sizes[plain] += len(text)
             if sizes[plain] >= _BLOCK:
                 yield pieces

@@ -134,8 +134,14 @@ def _is_path(place: str) -> bool:
     return place.startswith(("/", "s3://", "gs://"))
 
 
-@functools.lru_cache(16384)
 def _turned(authority: str) -> str:
+    if authority[-1:].isdigit() or ":" in authority:
+        return _turned_oddly(authority)
+    return ",".join(authority.split(".")[::-1])
+
+
+def _turned_oddly(authority: str) -> str:
+    """A host with a port, or an address in numbers, which has no labels to turn round."""
     if authority.startswith("["):
         return authority
     name, colon, port = authority.partition(":")
