@@ -118,8 +118,3 @@ def load_prompts(kinds: Sequence[str], given: str = "") -> dict[str, Prompt]:
     if len(kinds) > 1:
         raise ConfigError(f"--prompt {given}: one file serves one kind: add kinds={kinds[0]}, or give a folder")
     return {kinds[0]: _opened(path, given)}
-
-
-def joined_version(prompts: dict[str, Prompt]) -> str:
-    """The version of all prompts of a captioner, as its rows carry it: `short-1-3f2a91c0+dense-1-77ab01cd`."""
-    return "+".join(prompt.version for prompt in prompts.values())

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from captioning.captioner import KINDS
-from captioning.prompt import joined_version, load_prompts, read_prompt
+from captioning.prompt import load_prompts, read_prompt
 from transforms.settings import ConfigError
 
 
@@ -38,13 +38,11 @@ def test_own_prompts(tmp_path: Path):
     file.write_text("# version: 1.1\nWhich bird is it, for $$5? $frames, ${seconds}.\n", encoding="utf-8")
     (prompt,) = load_prompts(["dense"], str(file)).values()
     assert prompt.filled(3, 1) == "Which bird is it, for $5? 3 frames, 1.0 seconds."
-    assert joined_version({"dense": prompt}) == prompt.version
     assert prompt.version.startswith("about_birds-1.1-")
     for kind in KINDS:
         (tmp_path / f"{kind}.txt").write_text(f"# version: 7\n{kind}", encoding="utf-8")
     both = load_prompts(["short", "dense"], str(tmp_path))
     assert [prompt.text for prompt in both.values()] == ["short", "dense"]
-    assert joined_version(both) == f"{both['short'].version}+{both['dense'].version}"
 
 
 @pytest.mark.parametrize(
