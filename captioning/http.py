@@ -370,7 +370,7 @@ def _form(fields: Mapping[str, str | Upload]) -> aiohttp.FormData:
     """A form of its own for each attempt: one is used up by being sent."""
     import aiohttp
 
-    made = aiohttp.FormData()
+    made = aiohttp.FormData(default_to_multipart=True)
     for name, value in fields.items():
         if isinstance(value, Upload):
             made.add_field(name, value.data, filename=value.name, content_type=value.media_type)
