@@ -65,11 +65,12 @@ def entries(count: int, known: str) -> list[Any]:
 
 
 def decide_all(corpus: tables.Corpus, held: Registry, state: Version) -> None:
-    """Verdicts of every source: allowed by a version, in a run that went by it."""
+    """Verdicts of every source: allowed by a version, in a screening that went by it."""
     rights = RightsSettings(rights=held.root, rights_version=state.number, as_of=state.recorded_at.isoformat())
     base = tables.snapshot(corpus).number
     staged = []
-    for bucket, parts in tables.bucket_parts(corpus, ["sources"], base)["sources"].items():
+    there = tables.bucket_parts(corpus, ["sources", "verdicts"], base)
+    for bucket, parts in there["sources"].items():
         found = merge.read_parts(records.SourceRow, corpus.table_uri("sources"), parts, ["uri", "video_id"])
         uris = np.repeat(found.column("uri").to_numpy(zero_copy_only=False), len(USES))
         plain: dict[str, Any] = {
@@ -95,16 +96,15 @@ def decide_all(corpus: tables.Corpus, held: Registry, state: Version) -> None:
             for f in wanted
         ]
         table = pa.table(columns, schema=wanted).sort_by([("subject", "ascending"), ("use", "ascending")])
-        staged.append(
-            merge.Merged("verdicts", bucket, (merge.write_part(corpus.table_uri("verdicts"), bucket, table),))
-        )
+        made = merge.write_part(corpus.table_uri("verdicts"), bucket, table)
+        staged.append(merge.Merged("verdicts", bucket, (made,), there["verdicts"].get(bucket, ())))
     commits.commit(corpus, f"decided{base}", base, {}, staged, lambda number: _run_row(number, rights))
 
 
 def _run_row(number: int, rights: RightsSettings) -> Any:
-    now = datetime.now(UTC)
+    now = datetime.now(UTC) + timedelta(minutes=30)  # By more than clocks may differ after a screening before it.
     return records.RunRow(
-        run_id=f"made{number}", job="curate", status="done", started=now, ended=now, commit=number,
+        run_id=f"made{number}", job="screen", status="done", started=now, ended=now, commit=number,
         config=canonical({"rights": dataclasses.asdict(rights)}),
         versions="{}", balance="{}", decoded_frames=0, source_frames=0, source_bytes=0, read_bytes=0,
         footage_seconds=0.0,

@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from captioning.captioner import FrameSource, caption_row
+from captioning.captioner import caption_row
 
 _LIGHT: Final = ((40.0, "dark"), (80.0, "dim"), (170.0, "moderately bright"), (math.inf, "bright"))
 """Mean luma below which a clip is called so."""
@@ -145,13 +145,17 @@ class Attributes:
     name: str = "attributes"
     model: str = "attributes"
     revision: str = "1"
-    prompt_version: str = ""
+    kinds: tuple[str, ...] = ("short", "structured")
 
-    def caption(self, clip: Mapping[str, Any], video: Mapping[str, Any], frames: FrameSource) -> list[dict[str, Any]]:
-        """Two rows of `captions`; the frames are not looked at."""
+    def prompt_version(self, kind: str) -> str:
+        """None: there is no prompt."""
+        return ""
+
+    def caption(self, clip: Mapping[str, Any], video: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Two rows of `captions`."""
         found = attributes_of(clip, video)
         structured = json.dumps(found, sort_keys=True, separators=(",", ":"))
         return [
-            caption_row(self, clip, "short", sentences(found), flags=["measured"]),
+            caption_row(self, clip, "short", sentences(found), language="en", flags=["measured"]),
             caption_row(self, clip, "structured", structured, flags=["measured"]),
         ]

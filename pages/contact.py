@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image
 
-from pages.stored import FAULTS, opened
+from pages.stored import FAULTS
 from transforms import storage
+from transforms.ranged import opened
 
 KEPT_SHOWN: Final = 32
 DROPPED_SHOWN: Final = 16

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from pages.queries import Refused, Snapshot
-from pages.stored import opened
 from transforms import storage, tables
+from transforms.ranged import opened
 from transforms.samples import Samples
 from transforms.settings import ConfigError
 from transforms.signals import Signals, read_signals

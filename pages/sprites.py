@@ -12,8 +12,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from pages.contact import LARGEST_JPEG, as_uri
-from pages.stored import FAULTS, opened, why
+from pages.stored import FAULTS, why
 from transforms import storage
+from transforms.ranged import opened
 from transforms.samples import Samples
 from transforms.thumbnails import CHUNK, HEIGHT, WIDTH, Thumbnails
 

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from captioning.captioner import CAPTIONERS
+from captioning.recogniser import RECOGNISERS
 from filters.quality import QualitySettings
 from filters.rights.policy import RightsSettings
 from filters.rights.signals.visit import SignalSettings
@@ -55,10 +56,24 @@ class RunSettings:
 
 @dataclasses.dataclass(frozen=True)
 class CaptionSettings:
-    """Who describes kept clips."""
+    """Who describes kept clips, and who writes down what is said in them."""
 
-    captioners: tuple[str, ...] = setting(
-        ("attributes",), "Captioners that describe each kept clip.", choices=tuple(CAPTIONERS)
+    captioner: tuple[str, ...] = setting(
+        ("attributes",),
+        f"Who describes each kept clip, NAME[:MODEL][,SETTING=VALUE...] with a name out of {', '.join(CAPTIONERS)};"
+        " several may be given",
+        repeat=True,
+    )
+    window_seconds: float = setting(
+        10.0,
+        "Longest stretch of a clip that a model describes at once; a remainder under half of it joins the one before",
+        unit="s",
+        low=0.5,
+        source="256 frames at 24 a second: NeMo Curator, Cosmos Curate",
+    )
+    recogniser: str | None = setting(
+        None,
+        f"Who writes down what is said, NAME:MODEL[,SETTING=VALUE...] with a name out of {', '.join(RECOGNISERS)}",
     )
 
 
@@ -100,7 +115,7 @@ TITLES: dict[str, str] = {
     "quality": "Quality filter (nothing is decoded again; 'none' switches one off)",
     "bucket": "Shape buckets",
     "clips": "Clip files (of the clips that are kept)",
-    "captions": "Captions",
+    "captions": "Captions and transcripts (models: `rushes models`)",
     "rights": "Rights (decided anew in every run)",
     "signals": "Machine-readable signals (with --rights)",
     "pool": "Child processes",

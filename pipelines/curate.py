@@ -10,7 +10,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from pipelines import engine, options, pinning, steps
+from pipelines import describing, engine, inference, options, pinning, steps
 from transforms import cutting, sources
 from transforms.settings import ConfigError
 
@@ -76,10 +76,13 @@ def run(argv: Sequence[str], job: str = "curate") -> int:
     if not options.is_dry(beam_args):
         settled = pinning.pinned(settled, words.output)
         sources.check_inputs(words.inputs, settled.listing, settled.storage)
+        describing.check(settled.captions)
     return engine.run_job(
         job,
         words.output,
-        lambda pipeline, plan: steps.read_sources(pipeline, plan, settled, words.inputs, job),
+        lambda pipeline, plan: inference.described(
+            steps.read_sources(pipeline, plan, settled, words.inputs, job), plan, settled
+        ),
         settled,
         words.runner,
         beam_args,

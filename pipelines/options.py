@@ -80,6 +80,8 @@ def add_settings(parser: argparse.ArgumentParser, groups: Sequence[str], leave_o
             if kind is bool:
                 section.add_argument(name, action=argparse.BooleanOptionalAction, **kwargs)
                 continue
+            if field.metadata["repeat"]:
+                kwargs["action"] = "append"
             unit = field.metadata["unit"]
             choices = field.metadata["choices"]
             letter = {"s": "S", "px": "PX", "MB": "MB"}.get(unit, "N" if kind in (int, float) else "X")

@@ -20,7 +20,8 @@ class Step:
     """One line of the balance.
 
     Attributes:
-        step: What went through: `list`, `sources`, `videos`, `audio`, `clips`, `clip_files`, `captions`.
+        step: What went through: `list`, `sources`, `videos`, `audio`, `clips`, `clip_files`, `captions`,
+            `transcripts`.
         came: Elements that came in.
         kept: Elements that went on.
         dropped: Elements left out on purpose, by reason. Reasons of one element may be several: see `dropped_total`.
@@ -73,7 +74,7 @@ def balance(tally: Mapping[str, int], summaries: Mapping[str, Sequence[Mapping[s
     by_step: dict[str, dict[str, int]] = {}
     for name, count in _add(summaries.get("failures", ()), "classes").items():
         step, _, error_class = name.partition("/")
-        place = step if step in ("list", "audio", "clip_files") else "sources"
+        place = step if step in ("list", "audio", "clip_files", "caption", "speech") else "sources"
         by_step.setdefault(place, {})[error_class] = by_step.get(place, {}).get(error_class, 0) + count
     rows = {table: _sum(found, "rows") for table, found in summaries.items()}
     clips = summaries.get("clips", ())
@@ -117,16 +118,32 @@ def balance(tally: Mapping[str, int], summaries: Mapping[str, Sequence[Mapping[s
         )
     if clips or "clips.in" in tally:
         kept = _sum(clips, "kept")
-        steps.append(
-            Step("clips", _sum(clips, "expected"), kept, _add(clips, "reasons"), rows.get("clips", 0) - kept, {})
-        )
+        withheld = _sum(clips, "withheld")
+        dropped = _add(clips, "reasons") | ({"withheld": withheld} if withheld else {})
+        left_out = rows.get("clips", 0) - kept + withheld
+        steps.append(Step("clips", _sum(clips, "expected"), kept, dropped, left_out, {}))
         if tally.get("clip_files.wanted"):
             files, failed = _sum(clips, "files"), _add(clips, "files_failed")
             uncut = kept - files - sum(failed.values())
             steps.append(Step("clip_files", kept, files, {"not_cut": uncut} if uncut else {}, uncut, failed))
-        captions = summaries.get("captions", ())
-        steps.append(Step("captions", _sum(captions, "expected"), rows.get("captions", 0), {}, 0, {}))
+    if clips or "clips.in" in tally or "captions.asked" in tally:
+        steps.append(_texts("captions", tally, summaries, by_step.get("caption", {})))
+    if "transcripts.asked" in tally:
+        steps.append(_texts("transcripts", tally, summaries, by_step.get("speech", {})))
     return steps
+
+
+def _texts(
+    step: str, tally: Mapping[str, int], summaries: Mapping[str, Sequence[Mapping[str, Any]]], failed: Mapping[str, int]
+) -> Step:
+    """The balance of captions or transcripts: what was written, and what models were asked for and did not give."""
+    found = summaries.get(step, ())
+    written, rows = _sum(found, "expected"), _sum(found, "rows")
+    missing = tally.get(f"{step}.asked", 0) - tally.get(f"{step}.answered", 0)
+    kept = _sum(found, "kept") if step == "captions" else rows
+    withheld = tally.get(f"{step}.withheld", 0) + _sum(found, "withheld")
+    dropped = _add(found, "reasons") | ({"withheld": withheld} if withheld else {})
+    return Step(step, written + missing, kept, dropped, rows - kept + withheld, failed)
 
 
 def problems(steps: Sequence[Step], merge_problems: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from pipelines import engine, options, pinning, steps
+from pipelines import describing, engine, inference, options, pinning, steps
 from transforms import storage, tables
 
 GROUPS = ("run", "cut", "quality", "bucket", "clips", "captions", "rights", "pool")
@@ -47,13 +47,14 @@ def run(argv: Sequence[str]) -> int:
     corpus = tables.open_corpus(words.output)
     if not options.is_dry(beam_args):
         settled = pinning.pinned(settled, words.output)
+        describing.check(settled.captions)
     base = tables.roll_forward(corpus).number
     parts = [p for found in tables.bucket_parts(corpus, ["videos"], base)["videos"].values() for p in found]
     uris = [storage.join(corpus.table_uri("videos"), *p.path.split("/")) for p in parts]
     return engine.run_job(
         "scenes",
         words.output,
-        lambda pipeline, plan: steps.recut_videos(pipeline, plan, settled, uris),
+        lambda pipeline, plan: inference.described(steps.recut_videos(pipeline, plan, settled, uris), plan, settled),
         settled,
         words.runner,
         beam_args,

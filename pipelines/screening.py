@@ -30,7 +30,13 @@ MARK = "refused_use"
 SAID_INSIDE = "said_inside"
 """The step under which it keeps what files say of their rights."""
 
-FOOTAGE = ("videos", "clips", "captions")
+TEXTS = ("captions", "utterances")
+"""Tables whose `text` may name something in the registry."""
+
+SPOKEN = ("captions", "transcripts", "utterances")
+"""Tables that hold nothing of a video that may not be captioned."""
+
+FOOTAGE = ("videos", "clips", *SPOKEN)
 """Tables that hold what was learnt from a video's pictures and sound."""
 
 Rows = list[dict[str, Any]]
@@ -196,9 +202,9 @@ def silenced(store: Store, video_id: str) -> bool:
 
 
 def captioned(config: Config, store: Store, video_id: str) -> Config:
-    """The configuration for a video: without captioners where it may not be captioned."""
+    """The configuration for a video: without captioners and recogniser where it may not be captioned."""
     silent = silenced(store, video_id)
-    return dataclasses.replace(config, captions=CaptionSettings(captioners=())) if silent else config
+    return dataclasses.replace(config, captions=CaptionSettings(captioner=())) if silent else config
 
 
 def sweep(store: Store, videos: Iterable[str]) -> int:

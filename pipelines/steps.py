@@ -31,7 +31,7 @@ from transforms.records import FailureRow, to_dict
 from transforms.rows import Collector
 from transforms.store import Store, canonical
 
-ROWS, TALLY, NEXT = "rows", "tally", "next"
+ROWS, TALLY, NEXT, WANTED = "rows", "tally", "next", "wanted"
 
 SOURCE_TASK = "pipelines.work:curate_source"
 """The task of a source, as a child process finds it."""
@@ -79,13 +79,15 @@ class Gathering(beam.DoFn):
     def start_bundle(self) -> None:
         self._rows, self._counts = Collector(self._plan.buckets), Counter[str]()
         self._next: list[Any] = []
+        self._wanted: list[Any] = []
 
     def _sendable(self, everything: bool) -> Iterator[Any]:
         if everything or self._rows.full:
             for batch in self._rows.drain():
                 yield beam.pvalue.TaggedOutput(ROWS, batch)
         yield from (beam.pvalue.TaggedOutput(NEXT, element) for element in self._next)
-        self._next = []
+        yield from (beam.pvalue.TaggedOutput(WANTED, element) for element in self._wanted)
+        self._next, self._wanted = [], []
         if everything:
             for count in self._counts.items():
                 yield beam.pvalue.TaggedOutput(TALLY, count)
@@ -263,6 +265,7 @@ class InChildren(Gathering):
         self._rows.add(made["rows"], made["scopes"], made.get("gone", ()))
         self._counts.update(made["tally"])
         self._next += made.get("segments", ())
+        self._wanted += made.get("wanted", ())
         if not made["scopes"]:
             return  # Nothing is done yet: the source is left to the tasks of its segments, or this was one.
         clips = [row for table, row in made["rows"] if table == "clips"]
@@ -291,7 +294,7 @@ class InChildren(Gathering):
 def read_sources(
     pipeline: beam.Pipeline, plan: RunPlan, config: Config, inputs: Iterable[str], job: str
 ) -> dict[str, PCollection[Any]]:
-    """Wire inputs to rows and tallies, as `writing.WriteTables` takes them."""
+    """Wire inputs to rows and tallies, as `writing.WriteTables` takes them, and to what models are to describe."""
     listed = (
         pipeline
         | "Inputs" >> beam.Create(list(inputs), reshuffle=False)
@@ -307,7 +310,7 @@ def read_sources(
         | "Spread" >> beam.Reshuffle()
         | "Work"
         >> beam.ParDo(InChildren(plan, config, _SourceTask(job, config.to_json(), plan.root, False))).with_outputs(
-            ROWS, TALLY, NEXT
+            ROWS, TALLY, NEXT, WANTED
         )
     )
     # A long video comes by twice: its segments go to whoever is free, and once all are done it comes again.
@@ -320,11 +323,15 @@ def read_sources(
     joined = (
         measured[NEXT]
         | "GroupByVideo" >> beam.GroupByKey()
-        | "Join" >> beam.ParDo(InChildren(plan, config, again)).with_outputs(ROWS, TALLY)
+        | "Join" >> beam.ParDo(InChildren(plan, config, again)).with_outputs(ROWS, TALLY, WANTED)
     )
     rows = (listed[ROWS], known[ROWS], done[ROWS], joined[ROWS])
     tallies = (listed[TALLY], known[TALLY], done[TALLY], measured[TALLY], joined[TALLY])
-    return {ROWS: rows | "AllRows" >> beam.Flatten(), TALLY: tallies | "AllTallies" >> beam.Flatten()}
+    return {
+        ROWS: rows | "AllRows" >> beam.Flatten(),
+        TALLY: tallies | "AllTallies" >> beam.Flatten(),
+        WANTED: (done[WANTED], joined[WANTED]) | "AllWanted" >> beam.Flatten(),
+    }
 
 
 def _segment_task(element: dict[str, Any]) -> tuple[str, dict[str, Any], str]:
@@ -360,7 +367,7 @@ class _JoinTask:
 def recut_videos(
     pipeline: beam.Pipeline, plan: RunPlan, config: Config, videos: Iterable[str]
 ) -> dict[str, PCollection[Any]]:
-    """Wire parts of the `videos` table to rows and tallies: only the store is read."""
+    """Wire parts of the `videos` table to rows, tallies and what models are to describe: only the store is read."""
     done = (
         pipeline
         | "Parts" >> beam.Create(list(videos))
@@ -370,9 +377,12 @@ def recut_videos(
         done.videos
         | "Spread" >> beam.Reshuffle()
         | "Work"
-        >> beam.ParDo(InChildren(plan, config, _VideoTask(config.to_json(), plan.root))).with_outputs(ROWS, TALLY)
+        >> beam.ParDo(InChildren(plan, config, _VideoTask(config.to_json(), plan.root))).with_outputs(
+            ROWS, TALLY, WANTED
+        )
     )
-    return {name: (done[name], cut[name]) | f"All_{name}" >> beam.Flatten() for name in (ROWS, TALLY)}
+    merged = {name: (done[name], cut[name]) | f"All_{name}" >> beam.Flatten() for name in (ROWS, TALLY)}
+    return {**merged, WANTED: cut[WANTED]}
 
 
 class _ReadVideos(Gathering):

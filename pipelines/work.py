@@ -15,23 +15,27 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from captioning.captioner import Captioner, Frame, load_captioner, settings_json
+from captioning.captioner import MeasuredCaptioner, settings_json
 from filters import quality
-from pipelines import asking, clipping, measuring, screening
+from pipelines import asking, clipping, describing, finishing, measuring, screening
 from pipelines.config import Config, from_json
 from pipelines.measuring import Opened, Tally, Task, audio_key, facts_in_store, measure_key
-from transforms import clips, gradual, records, samples, scenes, settings, signals, storage, thumbnails
+from transforms import clips, gradual, records, scenes, settings, signals, storage, thumbnails
 from transforms.child import phase
 from transforms.evidence import Evidence
 from transforms.failures import ElementError
 from transforms.loudness import LOUDNESS_FILE, read_loudness
+from transforms.records import CaptionRow
 from transforms.series import read_series
 from transforms.sources import SourceRef
 from transforms.store import Store, canonical, read_if_there
 from transforms.store import key as store_key
 
-RECIPE = 2
+RECIPE = 3
 """Raised when scenes, clips, quality decisions or the rows made of them change for unchanged settings."""
+
+_OF_SOURCES = ("sources", "verdicts", "rights_signals")
+"""Tables with rows of a source, not of its video."""
 
 Rows = list[tuple[str, dict[str, Any]]]
 
@@ -44,16 +48,9 @@ def rows_key(job: str, measured: str, heard: str, config: Config) -> str:
         chosen = {name: settings.key_fields(getattr(config, name)) for name in ("cut", "quality", "bucket")}
         if files := clipping.recipe(config):
             chosen["clips"] = files
-        chosen["captioners"] = [
-            [c.name, c.model, c.revision, c.prompt_version, settings_json(c.settings)] for c in captioners(config)
-        ]
+        measured_by = describing.measured(config.captions)
+        chosen["captioners"] = [[c.name, c.revision, settings_json(c.settings)] for c in measured_by]
     return store_key("rows", RECIPE, [measured, heard, job], chosen)
-
-
-@functools.lru_cache(4)
-def captioners(config: Config) -> list[Captioner]:
-    """The configured captioners, loaded once a child."""
-    return [load_captioner(name) for name in config.captions.captioners]
 
 
 @functools.lru_cache(4)
@@ -84,7 +81,8 @@ def curate_source(
 
     Returns:
         `rows` as (table, row) pairs, `scopes` as (table, bucket value, scope, rows) and `tally`; or, of a long video,
-        `segments`: the arguments of `segment_task` for each; of a denied one its verdicts, and its video under `gone`.
+        `segments`: the arguments of `segment_task` for each; of a denied one its verdicts, and its video under `gone`;
+        where models are to describe its clips, `wanted` with the rows that wait for what they say.
 
     Raises:
         ElementError: The source cannot be used; its `phase` names the step.
@@ -127,7 +125,22 @@ def curate_source(
     if settled.signals.signals:
         found["rows"] += [("rights_signals", row) for row in signals()]
         found["scopes"].append(("rights_signals", source.name, (source.name,), len(signals())))
-    return _hushed(found, store, video_id)
+    found = _hushed(found, store, video_id)
+    if job == "ingest" or found["gone"] or not describing.asks(settled.captions):
+        return found
+    return _waiting(found, source, signals(), settled)
+
+
+def _waiting(found: Mapping[str, Any], source: SourceRef, said: screening.Rows, settled: Config) -> dict[str, Any]:
+    """What a task gives of a source whose video models are to describe: its own rows wait for what they say."""
+    own = {name: [one for one in found[name] if one[0] in _OF_SOURCES] for name in ("rows", "scopes")}
+    rest = {name: [one for one in found[name] if one[0] not in _OF_SOURCES] for name in ("rows", "scopes")}
+    texts = [row["text"] for table, row in rest["rows"] if table == "captions"]
+    named = [text for text in texts if finishing.names_something([text], settled)]
+    held = {"ref": dataclasses.asdict(source), "said": said, "texts": named, **own}
+    video = next(row for table, row in rest["rows"] if table == "videos")
+    kept = [row for table, row in rest["rows"] if table == "clips" and row["kept"]]
+    return {**found, **rest, "wanted": list(describing.wanted(video, kept, held))}
 
 
 def _last_video(root: str, uri: str) -> str | None:
@@ -141,8 +154,8 @@ def _hushed(found: Mapping[str, Any], store: Store, video_id: str) -> dict[str, 
     """What a task gives, without captions, old or new, where its video may not be captioned."""
     if not screening.silenced(store, video_id):
         return {**found, "gone": []}
-    rest = {name: [one for one in found[name] if one[0] != "captions"] for name in ("rows", "scopes")}
-    return {**found, **rest, "gone": [("captions", video_id)]}
+    rest = {name: [one for one in found[name] if one[0] not in screening.SPOKEN] for name in ("rows", "scopes")}
+    return {**found, **rest, "gone": [(table, video_id) for table in screening.SPOKEN]}
 
 
 def _curated(
@@ -275,35 +288,18 @@ def recut_video(video: Mapping[str, Any], config: Mapping[str, Any], root: str) 
     tally.counts["videos.out"] += 1
     rows: Rows = [(t, r) for t, r in made["rows"] if t != "videos"]
     scopes = [(t, b, tuple(s), n) for t, b, s, n in made["scopes"] if t != "videos"]
+    found = {"rows": rows, "scopes": scopes, "tally": dict(tally.counts)}
+    if describing.asks(settled.captions):
+        return {**found, "wanted": list(describing.wanted(video, [r for t, r in rows if t == "clips" and r["kept"]]))}
+    texts = [row["text"] for table, row in rows if table == "captions"]
     try:
-        for verdicts in _named(video_id, [row["text"] for table, row in rows if table == "captions"], settled, store):
+        for verdicts in finishing.decided_again(video_id, texts, settled, store):
             subject = verdicts[0]["subject"]
             rows += [("verdicts", row) for row in verdicts]
             scopes.append(("verdicts", subject, (subject,), len(verdicts)))
     except screening.Denied as denied:
         return {**screening.refused(denied.rows), "tally": dict(tally.counts)}
-    return _hushed({"rows": rows, "scopes": scopes, "tally": dict(tally.counts)}, store, video_id)
-
-
-def _named(video_id: str, texts: Sequence[str], config: Config, store: Store) -> Iterator[screening.Rows]:
-    """What is decided of each source of a video whose captions name something in the registry.
-
-    Raises:
-        Denied: It may not be used to train.
-    """
-    screen = screening.screen(config)
-    if screen is None or not screen.matches(screening.subject(SourceRef(uri=""), None, texts)):
-        return
-    import pyarrow.dataset as ds  # Tables are large, and few tasks read one.
-
-    from transforms import tables
-
-    corpus, here = tables.open_corpus(store.root), ds.field("video_id") == video_id
-    said = tables.read(corpus, "rights_signals", where=here).to_pylist()
-    for row in tables.read(corpus, "sources", where=here).to_pylist(maps_as_pydicts="strict"):
-        source = SourceRef(uri=row["uri"], metadata=row["metadata"] or {})
-        heard = [asking.signal(one) for one in said if one["subject"] == row["uri"]]
-        yield screening.decided(source, video_id, config, store, texts, heard)
+    return _hushed(found, store, video_id)
 
 
 def _key_of(uri: str | None) -> str | None:
@@ -355,23 +351,10 @@ def _thumbnails(video: Mapping[str, Any], store: Store) -> gradual.Thumbnails | 
 
 
 def caption_clips(
-    chosen: Iterable[Captioner], kept: Iterable[Mapping[str, Any]], video: Mapping[str, Any], store: Store
+    chosen: Iterable[MeasuredCaptioner], kept: Iterable[Mapping[str, Any]], video: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Every captioner's texts about every kept clip."""
-    described = []
-    for captioner in chosen:
-        for clip in kept:
-            described += captioner.caption(clip, video, functools.partial(_frames, clip, video, store))
-    return described
-
-
-def _frames(clip: Mapping[str, Any], video: Mapping[str, Any], store: Store) -> list[Frame]:
-    """A clip's stored frames, in order."""
-    data = storage.read_bytes(store.uri(f"{video['measure_uri']}/samples.zip"))
-    base = clip["time_base_num"] / clip["time_base_den"]
-    with samples.Samples(data) as found:
-        inside = [e.pts for e in found.frames if clip["start_pts"] <= e.pts < clip["end_pts"]]
-        return [Frame((pts - clip["start_pts"]) * base, found.jpeg(pts)) for pts in sorted(inside)]
+    """What is said of every kept clip by those who need no model."""
+    return [row for captioner in chosen for clip in kept for row in captioner.caption(clip, video)]
 
 
 def _make_rows(
@@ -403,10 +386,10 @@ def _make_rows(
         found = clipping.with_files(found, video, config, store, tally, source, uncut)
         phase("caption", measuring.limit(config, facts))
         with tally.timed("caption"):
-            texts = caption_clips(captioners(config), [c for c in found if c["kept"]], video, store)
+            texts = caption_clips(describing.measured(config.captions), [c for c in found if c["kept"]], video)
         rows += [("clips", c) for c in found] + [("captions", t) for t in texts]
         scopes.append(("clips", video_id, (video_id, config.cut.cut), len(found)))
-        described = Counter((t["clip_id"], t["captioner"], t["prompt_version"]) for t in texts)
+        described = Counter(tuple(t[name] for name in CaptionRow.scope) for t in texts)
         scopes += [("captions", video_id, scope, count) for scope, count in described.items()]
     made = {"rows": rows, "scopes": scopes}
     if not clipping.recipe(config) or all(c["clip_uri"] or not c["kept"] for t, c in rows if t == "clips"):

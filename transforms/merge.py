@@ -117,6 +117,11 @@ def summarise(record: type[Any], table: pa.Table) -> dict[str, Any]:
         counts["files"] = sum(uri is not None for uri in files)
         counts["files_failed"] = dict(sorted(collections.Counter(e.partition(":")[0] for e in errors if e).items()))
         counts["reasons"] = dict(sorted(reasons.items()))
+    elif record is records.CaptionRow:
+        kept = [one is not False for one in table.column("kept").to_pylist()]
+        counts["kept"] = sum(kept)
+        reasons = collections.Counter(r for row in table.column("reasons").to_pylist() for r in row or ())
+        counts["reasons"] = dict(sorted(reasons.items()))
     elif record is records.VideoRow:
         counts["seconds"] = sum(d or 0.0 for d in table.column("duration").to_pylist())
         counts["frames"] = sum(table.column("frames").to_pylist())
@@ -182,8 +187,13 @@ def merge(table: str, bucket: int, table_uri: str, base: Sequence[Part], batch: 
     record = records.BY_TABLE[table]
     new = new_table(record, batch)
     problem = check_scopes(record, new, batch.scopes)
-    new = without_videos(new, batch.gone)
-    summary = {**summarise(record, new), "expected": sum(batch.scopes.values()), "gone": sorted(batch.gone)}
+    made, new = new.num_rows, without_videos(new, batch.gone)
+    summary = {
+        **summarise(record, new),
+        "expected": sum(batch.scopes.values()),
+        "withheld": made - new.num_rows,
+        "gone": sorted(batch.gone),
+    }
     if not record.scope:
         add = (write_part(table_uri, bucket, new),) if new.num_rows else ()
         return Merged(table, bucket, add, (), pending, summary, problem)

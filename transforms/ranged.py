@@ -1,17 +1,24 @@
-"""Ranged: an object elsewhere, read where a demuxer wants it, so that a segment of a film costs a segment's bytes."""
+"""Ranged: an object elsewhere, read where it is wanted: a segment of a film costs a segment's bytes, one of many stored
+frames a frame's."""
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
-from typing import Final
+from collections.abc import Iterator
+from typing import IO, Final
 
 from transforms import media
+from transforms.addresses import is_remote
 from transforms.attempts import StorageSettings, attempt
 from transforms.failures import ElementError
 from transforms.listing import Stat, clean, filesystem, path_of, stat
 
 BLOCK: Final = 2 * 2**20
 """Bytes of one request."""
+
+_PICTURES: Final = 256 * 2**10
+"""Bytes of one request for pictures: a few of them, or the directory of a ZIP."""
 
 _BLOCKS: Final = 4
 """Blocks in memory: where the pictures are, where the sound beside them is, and the index at the end."""
@@ -62,3 +69,19 @@ class RangedFile(media.NamelessFile):
         if len(self._blocks) > _BLOCKS:
             self._blocks.popitem(last=False)
         return self._blocks[number]
+
+
+@contextlib.contextmanager
+def opened(uri: str) -> Iterator[IO[bytes]]:
+    """A file for reading, with seeks; a remote one brings only the ranges that are read.
+
+    Raises:
+        OSError: Nothing there, no permission, no answer.
+    """
+    uri = clean(uri)
+    if is_remote(uri):
+        with filesystem(uri).open(path_of(uri), "rb", block_size=_PICTURES) as file:
+            yield file
+    else:
+        with open(uri, "rb") as file:
+            yield file

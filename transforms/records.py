@@ -26,6 +26,9 @@ from transforms.rights_records import SaidRow as SaidRow
 from transforms.rights_records import VerdictRow as VerdictRow
 from transforms.run_records import FailureRow as FailureRow  # all records by one name
 from transforms.run_records import RunRow as RunRow
+from transforms.text_records import CaptionRow as CaptionRow
+from transforms.text_records import TranscriptRow as TranscriptRow
+from transforms.text_records import UtteranceRow as UtteranceRow
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -328,36 +331,13 @@ class ClipRow:
     clip_error: str | None = column("Why a kept clip has no file, as `class: message`.", default=None)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class CaptionRow:
-    """One text of one clip, by one captioner."""
-
-    table: ClassVar[str] = "captions"
-    version: ClassVar[int] = 1
-    key: ClassVar[tuple[str, ...]] = ("clip_id", "captioner", "kind", "prompt_version", "window")
-    scope: ClassVar[tuple[str, ...]] = ("clip_id", "captioner", "prompt_version")
-
-    clip_id: str = column("The clip it describes.")
-    video_id: str = column("The video the clip belongs to.")
-    captioner: str = column("Name of the captioner, as on the command line.")
-    kind: str = column("`short`, `dense` or `structured`.")
-    text: str = column("The caption.")
-    language: str = column("Language of the text (BCP 47).")
-    model: str = column("Model that wrote it; the captioner's own name where no model did.")
-    revision: str = column("Revision of the model or of the captioner's rules.")
-    settings: str = column("Settings of the captioner as canonical JSON.")
-    prompt_version: str = column("Version of the prompt; empty where there is none.")
-    window: int = column("Index of the window of the clip that it describes, from 0.", span=">= 0")
-    flags: list[str] = column(
-        "What a reader must know: `measured` (rules over measures, no model), `truncated`, `refused`.", default=None
-    )
-
-
 Row = (
     SourceRow
     | VideoRow
     | ClipRow
     | CaptionRow
+    | TranscriptRow
+    | UtteranceRow
     | VerdictRow
     | SaidRow
     | ReleaseRow
@@ -373,6 +353,8 @@ RECORDS: tuple[type[Any], ...] = (
     VideoRow,
     ClipRow,
     CaptionRow,
+    TranscriptRow,
+    UtteranceRow,
     VerdictRow,
     SaidRow,
     ReleaseRow,

@@ -27,6 +27,7 @@ def setting(
     choices: Sequence[str] | None = None,
     source: str = "",
     scale: bool = False,
+    repeat: bool = False,
 ) -> Any:
     """A dataclass field of a settings class.
 
@@ -39,6 +40,7 @@ def setting(
         choices: The words allowed; for a tuple of words, the words allowed in it.
         source: Where the default comes from (paper, standard, project).
         scale: The setting changes how a run proceeds, never what it yields; it stays out of every key.
+        repeat: The option may be given several times, and its words are taken whole, commas and all.
     """
     return dataclasses.field(
         default=default,
@@ -50,6 +52,7 @@ def setting(
             "choices": tuple(choices) if choices else None,
             "source": source,
             "scale": scale,
+            "repeat": repeat,
         },
     )
 
@@ -122,10 +125,11 @@ def from_mapping(cls: type[Any], values: Mapping[str, Any]) -> Any:
         ConfigError: An unknown name, a value of the wrong type, or one out of range.
     """
     hints = typing.get_type_hints(cls)
-    known = {f.name for f in dataclasses.fields(cls)}
+    known = {f.name: f.metadata for f in dataclasses.fields(cls)}
     given = {str(k).replace("-", "_"): v for k, v in values.items()}
-    if unknown := sorted(set(given) - known):
+    if unknown := sorted(set(given) - set(known)):
         raise ConfigError(f"unknown setting {unknown[0]!r} for {cls.__name__}; known: {', '.join(sorted(known))}")
+    given = {k: (v,) if isinstance(v, str) and known[k].get("repeat") else v for k, v in given.items()}
     made = cls(**{k: _convert(v, hints[k], k) for k, v in given.items()})
     validate(made)
     return made

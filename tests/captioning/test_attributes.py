@@ -7,10 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captioning.attributes import attributes_of
-from captioning.captioner import CAPTIONERS, load_captioner
+from captioning.attributes import Attributes, attributes_of
 from transforms.records import CaptionRow, to_table
-from transforms.settings import ConfigError
 
 CLIP: dict[str, Any] = {
     "clip_id": "c" * 32,
@@ -37,12 +35,8 @@ CLIP: dict[str, Any] = {
 VIDEO: dict[str, Any] = {"rotation": 0, "sample_aspect": None}
 
 
-def never() -> list[Any]:
-    raise AssertionError("the frames were opened")
-
-
 def texts(clip: dict[str, Any], video: dict[str, Any] = VIDEO) -> tuple[str, dict[str, Any]]:
-    short, structured = load_captioner("attributes").caption(clip, video, never)
+    short, structured = Attributes().caption(clip, video)
     assert (short["kind"], structured["kind"]) == ("short", "structured")
     return short["text"], json.loads(structured["text"])
 
@@ -152,21 +146,9 @@ def test_captions_never_contradict_the_numbers(change):
 
 
 def test_rows_are_signed_and_fit_the_table():
-    rows = load_captioner("attributes").caption(CLIP, VIDEO, never)
+    rows = Attributes().caption(CLIP, VIDEO)
     assert to_table(CaptionRow, rows).num_rows == 2
     for row in rows:
         assert row["clip_id"] == CLIP["clip_id"]
         assert (row["captioner"], row["model"], row["revision"]) == ("attributes", "attributes", "1")
         assert (row["settings"], row["prompt_version"], row["flags"]) == ("{}", "", ["measured"])
-
-
-@pytest.mark.parametrize("name", CAPTIONERS)
-def test_every_captioner_loads_and_answers_to_its_name(name):
-    assert load_captioner(name).name == name
-
-
-def test_unknown_captioners_and_settings_are_refused():
-    with pytest.raises(ConfigError, match="--captioner vlm: not one of attributes"):
-        load_captioner("vlm")
-    with pytest.raises(ConfigError, match="unknown setting 'tone'"):
-        load_captioner("attributes", {"tone": "dry"})

@@ -103,9 +103,9 @@ def with_script(source: Path, folder: Path) -> Path:
     clip = tables.read(corpus, "clips").to_pylist()[0]
     caption = records.CaptionRow(
         clip_id=clip["clip_id"], video_id=clip["video_id"], captioner="stranger", kind="dense", text=SCRIPT,
-        language="en", model="m", revision="1", settings="{}", prompt_version="", window=0, flags=[],
+        language="en", model="m", revision="1", settings="{}", prompt_version="", kept=True, flags=[],
     )  # fmt: skip
-    scope = (clip["clip_id"], "stranger", "")
+    scope = (clip["clip_id"], "stranger", "m", "dense", "")
     batch = rows.Batch([records.to_dict(caption)], {scope: 1})
     base = tables.roll_forward(corpus).number
     bases = tables.bucket_parts(corpus, ["captions"], base)

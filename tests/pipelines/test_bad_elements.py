@@ -252,7 +252,7 @@ USAGE: dict[str, tuple[list[str], list[str]]] = {
     "above its range": (["IN", "OUT", "--failure-ratio", "2"], ["--failure-ratio", "2"]),
     "not a number": (["IN", "OUT", "--max-seconds", "long"], ["--max-seconds", "long"]),
     "none of the choices": (["IN", "OUT", "--detectors", "guess"], ["--detectors", "guess", "adaptive"]),
-    "no such captioner": (["IN", "OUT", "--captioners", "poet"], ["--captioners", "poet", "attributes"]),
+    "no such captioner": (["IN", "OUT", "--captioner", "poet"], ["--captioner", "poet", "attributes"]),
     "mistyped": (["IN", "OUT", "--min-second", "4"], ["--min-second", "did you mean --min-seconds"]),
     "mistyped, Beam's": (["IN", "OUT", "--projct", "p"], ["--projct", "did you mean --project"]),
     "like nothing known": (["IN", "OUT", "--zzzzqqq"], ["--zzzzqqq", "--help"]),

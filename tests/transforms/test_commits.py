@@ -39,11 +39,11 @@ def rows_of(names: dict[str, int]) -> list[tuple[tuple[str, int], list[bytes]]]:
         source = {"uri": name, "size": size, "etag": None, "modified": None, "video_id": name, "metadata": {}}
         caption = records.CaptionRow(
             clip_id=name, video_id=name, captioner="c", kind="short", text=str(size), language="en",
-            model="m", revision="1", settings="{}", prompt_version="", window=0, flags=[],
+            model="m", revision="1", settings="{}", prompt_version="", kept=True, flags=[],
         )  # fmt: skip
         collector.add(
             [("sources", source), ("captions", records.to_dict(caption))],
-            [("sources", name, (name,), 1), ("captions", name, (name, "c", ""), 1)],
+            [("sources", name, (name,), 1), ("captions", name, (name, "c", "m", "short", ""), 1)],
         )
     found: dict[tuple[str, int], list[bytes]] = {}
     for where, part in collector.drain():

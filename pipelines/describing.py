@@ -1,0 +1,169 @@
+"""Describing: which models describe and hear what, what of that is there already, and what is asked of them.
+
+What a model is asked travels as small records: the clips of one video, a few at a time, without a frame or a sample.
+Their frames and sound lie in the store, where the answers go too, so that a killed run loses only what was in flight.
+Nothing here imports Beam.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, cast
+
+from captioning.captioner import (
+    Captioner,
+    MeasuredCaptioner,
+    ModelCaptioner,
+    has_model,
+    load_captioner,
+    made,
+    settings_json,
+)
+from captioning.recogniser import RECOGNISERS, Recogniser
+from pipelines.config import CaptionSettings
+from transforms.store import key as store_key
+
+CAPTION, SPEECH = "caption", "speech"
+"""Steps of the store and of failures: what a captioner's model said of some clips, what a recogniser heard."""
+
+RECIPE: Final = 1
+"""Raised when the same model would be asked other things for unchanged settings."""
+
+CLIP_COLUMNS: Final = ("clip_id", "video_id", "start_pts", "end_pts", "time_base_num", "time_base_den", "seconds")
+VIDEO_COLUMNS: Final = ("video_id", "measure_uri", "audio_uri", "audio_offset")
+"""Columns that are needed to ask for captions and transcripts."""
+
+_PART: Final = 200
+"""Clips of a video that travel together: 300 bytes each."""
+_CHUNK: Final = 8
+"""Clips whose answers are one result in the store."""
+
+Row = Mapping[str, Any]
+Signature = tuple[str, ...]
+"""What tells two captions of one clip apart, and whether one is there: captioner, model, kind, prompt version, revision
+and settings; or recogniser, model, revision and settings of a transcript."""
+
+
+@functools.lru_cache(4)
+def _captioners(specs: tuple[str, ...]) -> list[Captioner]:
+    return [load_captioner(spec) for spec in specs]
+
+
+def measured(settings: CaptionSettings) -> list[MeasuredCaptioner]:
+    """The captioners without a model, loaded once a process."""
+    return [cast(MeasuredCaptioner, c) for c in _captioners(settings.captioner) if not has_model(c)]
+
+
+def models(settings: CaptionSettings) -> list[ModelCaptioner]:
+    """The captioners with a model, loaded once a process but for their weights."""
+    return [c for c in _captioners(settings.captioner) if has_model(c)]
+
+
+@functools.lru_cache(4)
+def _recogniser(spec: str) -> Recogniser:
+    found: Recogniser = made("--recogniser", spec, RECOGNISERS)
+    return found
+
+
+def recogniser(settings: CaptionSettings) -> Recogniser | None:
+    """The recogniser, loaded once a process but for its weights; None where none is named."""
+    return _recogniser(settings.recogniser) if settings.recogniser else None
+
+
+def asks(settings: CaptionSettings) -> bool:
+    """Whether any model is asked."""
+    return bool(models(settings)) or settings.recogniser is not None
+
+
+def check(settings: CaptionSettings) -> None:
+    """See before the first element that every model can be loaded.
+
+    Raises:
+        ConfigError: One is unknown, or weights or packages are missing.
+    """
+    for captioner in models(settings):
+        captioner.check()
+    if heard := recogniser(settings):
+        heard.check()
+
+
+def caption_settings(captioner: ModelCaptioner, settings: CaptionSettings) -> str:
+    """What decides a model's captions, as rows have it."""
+    return settings_json(captioner.settings, window_seconds=settings.window_seconds)
+
+
+def caption_signature(captioner: ModelCaptioner, kind: str, settings: CaptionSettings) -> Signature:
+    """See `Signature`."""
+    words = (captioner.name, captioner.model, kind, captioner.prompt_version(kind), captioner.revision)
+    return (*words, caption_settings(captioner, settings))
+
+
+def transcript_signature(heard: Recogniser) -> Signature:
+    """See `Signature`."""
+    return heard.name, heard.model, heard.revision, settings_json(heard.settings)
+
+
+def wanted(video: Row, clips: Iterable[Row], source: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+    """What may be described of a video, in parts that may travel.
+
+    Args:
+        video: Its row, of which `VIDEO_COLUMNS` are needed.
+        clips: Rows of its kept clips, of which `CLIP_COLUMNS` are needed.
+        source: What waits until its texts are known: see `finishing`. None where tables have it.
+    """
+    kept = [{name: clip[name] for name in CLIP_COLUMNS} for clip in clips]
+    what = {name: video[name] for name in VIDEO_COLUMNS}
+    for part, at in enumerate(range(0, len(kept), _PART) or (0,)):
+        sources = [source] if source and not part else []
+        yield {"video": what, "part": part, "clips": kept[at : at + _PART], "sources": sources}
+
+
+def together(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The parts of one video as one: equal bytes from several sources have the same clips, and each its source."""
+    distinct: dict[int, list[dict[str, Any]]] = {}
+    sources: dict[str, dict[str, Any]] = {}
+    for part in parts:
+        distinct[part["part"]] = part["clips"]
+        sources.update({source["ref"]["uri"]: source for source in part["sources"]})
+        video = part["video"]
+    clips = [clip for number in sorted(distinct) for clip in distinct[number]]
+    return {"video": video, "clips": clips, "sources": [sources[uri] for uri in sorted(sources)]}
+
+
+def caption_chunks(
+    video: Row,
+    clips: Sequence[Row],
+    captioner: ModelCaptioner,
+    settings: CaptionSettings,
+    there: Collection[tuple[str, Signature]],
+) -> Iterator[dict[str, Any]]:
+    """What is asked of a captioner about a video's clips: a few clips at a time, and of each the kinds it lacks.
+
+    Args:
+        video: Its row.
+        clips: Its kept clips.
+        captioner: Who is asked.
+        settings: How.
+        there: Clips with the signatures of captions that they have.
+    """
+    signatures = {kind: caption_signature(captioner, kind, settings) for kind in captioner.kinds}
+    missing = [
+        (clip, kinds)
+        for clip in clips
+        if (kinds := [kind for kind, signed in signatures.items() if (clip["clip_id"], signed) not in there])
+    ]
+    for at in range(0, len(missing), _CHUNK):
+        some = [{**clip, "kinds": kinds} for clip, kinds in missing[at : at + _CHUNK]]
+        asked = [video["measure_uri"], [[clip["clip_id"], clip["kinds"]] for clip in some]]
+        key = store_key(CAPTION, RECIPE, asked, signatures)
+        yield {"key": key, "video_id": video["video_id"], "measure_uri": video["measure_uri"], "clips": some}
+
+
+def speech_task(video: Row, heard: Recogniser, there: Collection[Signature]) -> dict[str, Any] | None:
+    """What is asked of a recogniser about a video; None where it has no sound, or its transcript is there."""
+    signed = transcript_signature(heard)
+    if not video["audio_uri"] or signed in there:
+        return None
+    key = store_key(SPEECH, RECIPE, [video["audio_uri"], video["audio_offset"], *signed])
+    return {"key": key, **{name: video[name] for name in ("video_id", "audio_uri", "audio_offset")}}

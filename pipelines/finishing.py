@@ -1,0 +1,245 @@
+"""Finishing: a video's captions and transcript as rows, once all its models have answered.
+
+Texts are a thing to screen by: a film may be recognised by what is said in it. So the rows of a source that was read
+in this run wait here until its texts are known, and what they name is decided on before anything is written. What may
+not be captioned loses its texts, old and new; what is denied loses everything. Nothing here imports Beam.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from captioning.captioner import ModelCaptioner, caption_row, settings_json
+from captioning.recogniser import Recogniser
+from pipelines import asking, describing, screening
+from pipelines.config import Config
+from pipelines.describing import CAPTION, SPEECH
+from transforms.failures import ElementError
+from transforms.records import TranscriptRow, UtteranceRow, to_dict
+from transforms.sources import SourceRef
+from transforms.store import Store
+
+Row = dict[str, Any]
+Made = list[tuple[str, Row]]
+Scope = tuple[str, str, tuple[str, ...], int]
+
+
+class Refused(NamedTuple):
+    """One clip or video that a model could not describe or hear: the step, what it was, and why."""
+
+    step: str
+    subject: str
+    error: ElementError
+
+
+@dataclasses.dataclass
+class Finished:
+    """What becomes of a video.
+
+    Attributes:
+        rows: (table, row) pairs.
+        scopes: (table, value that decides the bucket, scope, rows), as `rows.Collector` takes them.
+        gone: (table, video) pairs of which no row stays.
+        refused: What could not be described or heard.
+        counts: Counts for the balance.
+    """
+
+    rows: Made = dataclasses.field(default_factory=list)
+    scopes: list[Scope] = dataclasses.field(default_factory=list)
+    gone: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    refused: list[Refused] = dataclasses.field(default_factory=list)
+    counts: Counter[str] = dataclasses.field(default_factory=Counter)
+
+    def add(self, found: Mapping[str, Any]) -> None:
+        """Take rows, scopes and what is gone from a mapping of them."""
+        self.rows += [(table, row) for table, row in found["rows"]]
+        self.scopes += [(table, value, tuple(scope), count) for table, value, scope, count in found["scopes"]]
+        self.gone += [(table, video_id) for table, video_id in found.get("gone", ())]
+
+
+def finish(
+    video: Mapping[str, Any],
+    captioned: Iterable[tuple[int, str]],
+    heard: str | None,
+    config: Config,
+    store: Store,
+    repeated: Mapping[str, int],
+) -> Finished:
+    """Rows of a video whose models have all answered.
+
+    Args:
+        video: As `describing.together` makes it, with `texts`: what else is said of it that names something.
+        captioned: Of each chunk the place of its captioner among the models, and its key in the store.
+        heard: The key of its transcript, where one was asked for.
+        config: The job's.
+        store: Where answers lie.
+        repeated: Texts, by their digest, that more than a few clips have got.
+
+    Raises:
+        RegistryError: The registry cannot be read.
+    """
+    done = Finished()
+    video_id = video["video"]["video_id"]
+    for number, key in sorted(captioned):
+        answers = (store.get(CAPTION, key, video_id) or {"answers": []})["answers"]
+        _captions(done, video_id, describing.models(config.captions)[number], answers, config, repeated)
+    recogniser = describing.recogniser(config.captions)
+    if heard is not None and recogniser is not None:
+        _transcript(done, video_id, recogniser, store.get(SPEECH, heard, video_id) or {})
+    texts = [row["text"] for table, row in done.rows if table in screening.TEXTS and row.get("kept", True)]
+    try:
+        before = [*video["texts"], *(text for source in video["sources"] for text in source["texts"])]
+        _decide(done, video, [*before, *texts], config, store)
+    except screening.Denied as denied:
+        done.gone += screening.refused(denied.rows)["gone"]
+    _hush(done, video_id, store)
+    return done
+
+
+def _captions(
+    done: Finished,
+    video_id: str,
+    captioner: ModelCaptioner,
+    answers: Iterable[Mapping[str, Any]],
+    config: Config,
+    repeated: Mapping[str, int],
+) -> None:
+    settings = describing.caption_settings(captioner, config.captions)
+    for answer in answers:
+        clip = {"clip_id": answer["clip_id"], "video_id": video_id}
+        if "error_class" in answer:
+            error = ElementError(answer["error_class"], f"{captioner.name} {captioner.model}: {answer['message']}")
+            error.attempts = answer["attempts"]
+            done.refused.append(Refused(CAPTION, answer["clip_id"], error))
+            continue
+        more = {name: value for name, value in answer.items() if name not in ("clip_id", "kind", "text")}
+        row = caption_row(captioner, clip, answer["kind"], answer["text"], settings=settings, **more)
+        done.rows.append(("captions", row))
+        scope = tuple(row[name] for name in ("clip_id", "captioner", "model", "kind", "prompt_version"))
+        done.scopes.append(("captions", video_id, scope, 1))
+        done.counts["captions.answered"] += 1
+
+
+def _transcript(done: Finished, video_id: str, recogniser: Recogniser, told: Mapping[str, Any]) -> None:
+    if "error_class" in told:
+        error = ElementError(told["error_class"], f"{recogniser.name} {recogniser.model}: {told['message']}")
+        error.attempts = told["attempts"]
+        done.refused.append(Refused(SPEECH, video_id, error))
+        return
+    signed: dict[str, Any] = {"video_id": video_id, "recogniser": recogniser.name, "model": recogniser.model}
+    utterances = [_utterance(signed, number, one) for number, one in enumerate(told["utterances"])]
+    shares: Mapping[str, float] = told["shares"]
+    row = TranscriptRow(
+        **signed,
+        revision=recogniser.revision,
+        settings=settings_json(recogniser.settings),
+        seconds=told["seconds"],
+        language=told["language"] or None,
+        language_probability=told["language_probability"] if told["language"] else None,
+        utterances=len(utterances),
+        words=sum(len(one["words"] or ()) for one in utterances),
+        speech_share=shares["speech"],
+        music_share=shares["music"],
+        noise_share=shares["noise"],
+        silence_share=shares["silence"],
+    )
+    scope = tuple(signed.values())
+    done.rows += [("transcripts", to_dict(row)), *(("utterances", one) for one in utterances)]
+    done.scopes += [("transcripts", video_id, scope, 1), ("utterances", video_id, scope, len(utterances))]
+    done.counts["transcripts.answered"] += 1
+
+
+def _utterance(signed: Mapping[str, str], number: int, said: Mapping[str, Any]) -> Row:
+    starts, ends, words, sure = [list(c) for c in zip(*said["words"], strict=True)] or [[], [], [], []]
+    row = UtteranceRow(
+        **signed,
+        number=number,
+        start_seconds=said["start"],
+        end_seconds=said["end"],
+        text=said["text"],
+        language=said["language"] or None,
+        words=words,
+        word_starts=starts,
+        word_ends=ends,
+        word_probabilities=sure,
+        log_probability=said["log_probability"],
+        no_speech=said["no_speech"],
+        compression=said["compression"],
+        flags=list(said["flags"]),
+    )
+    return to_dict(row)
+
+
+def _decide(done: Finished, video: Mapping[str, Any], texts: Sequence[str], config: Config, store: Store) -> None:
+    """Decide anew on every source of a video whose texts name something; the rows of sources that waited go on.
+
+    Raises:
+        Denied: One may not be used to train.
+    """
+    video_id = video["video"]["video_id"]
+    named = names_something(texts, config)
+    denied: screening.Denied | None = None
+    for source in video["sources"]:
+        if not named:
+            done.add(source)
+            continue
+        ref = SourceRef(**source["ref"])
+        try:
+            heard = [asking.signal(one) for one in source["said"]]
+            verdicts = screening.decided(ref, video_id, config, store, texts, heard)
+        except screening.Denied as error:
+            done.add(screening.refused(error.rows, source["said"], config.signals.signals))
+            denied = error
+        else:
+            done.add({**source, "rows": _with_verdicts(source["rows"], verdicts)})
+    if not video["sources"]:
+        for verdicts in decided_again(video_id, texts, config, store):
+            uri = verdicts[0]["subject"]
+            done.rows += [("verdicts", row) for row in verdicts]
+            done.scopes.append(("verdicts", uri, (uri,), len(verdicts)))
+    if denied:
+        raise denied
+
+
+def _with_verdicts(rows: Iterable[tuple[str, Row]], verdicts: Sequence[Row]) -> Made:
+    return [*((table, row) for table, row in rows if table != "verdicts"), *(("verdicts", row) for row in verdicts)]
+
+
+def names_something(texts: Sequence[str], config: Config) -> bool:
+    """Whether some texts name anything in the registry that a job screens with."""
+    screen = screening.screen(config)
+    return bool(screen and texts and screen.matches(screening.subject(SourceRef(uri=""), None, texts)))
+
+
+def decided_again(video_id: str, texts: Sequence[str], config: Config, store: Store) -> Iterator[screening.Rows]:
+    """What is decided of each committed source of a video, where what is said of it names something.
+
+    Raises:
+        Denied: One may not be used to train.
+    """
+    if not names_something(texts, config):
+        return
+    import pyarrow.dataset as ds  # Tables are large, and few tasks read one.
+
+    from transforms import tables
+
+    corpus, here = tables.open_corpus(store.root), ds.field("video_id") == video_id
+    said = tables.read(corpus, "rights_signals", where=here).to_pylist()
+    for row in tables.read(corpus, "sources", where=here).to_pylist(maps_as_pydicts="strict"):
+        source = SourceRef(uri=row["uri"], metadata=row["metadata"] or {})
+        heard = [asking.signal(one) for one in said if one["subject"] == row["uri"]]
+        yield screening.decided(source, video_id, config, store, texts, heard)
+
+
+def _hush(done: Finished, video_id: str, store: Store) -> None:
+    """Take every text away again, old and new, where the video is gone or may not be captioned."""
+    if not done.gone and not screening.silenced(store, video_id):
+        return
+    for table in ("captions", "transcripts"):
+        done.counts[f"{table}.withheld"] += done.counts.pop(f"{table}.answered", 0)
+    done.rows = [one for one in done.rows if one[0] not in screening.SPOKEN]
+    done.scopes = [one for one in done.scopes if one[0] not in screening.SPOKEN]
+    done.gone = sorted({*done.gone, *((table, video_id) for table in screening.SPOKEN)})
