@@ -1,7 +1,7 @@
 """Windows in, answers out, a batch at a time; a bad window is an error at its own place and nobody else's.
 
-Preparing a window (decoding and resizing its frames) and asking the model are two steps. While the model works on a
-batch, threads prepare the next one, so that a call with several batches pays for the first preparation alone. When a
+Preparing windows (decoding and resizing their frames) and asking the model are two steps. While the model works on a
+batch, threads prepare the next one, so that a call with several batches waits for the first preparation alone. When a
 whole batch fails, its windows are asked one by one, and only those that fail alone are errors.
 """
 
@@ -11,7 +11,7 @@ import functools
 import io
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from PIL import Image
@@ -20,6 +20,7 @@ from transforms.failures import ElementError
 
 _Item = TypeVar("_Item")
 _Ready = TypeVar("_Ready")
+_Batch = TypeVar("_Batch")
 _Answer = TypeVar("_Answer")
 
 BATCHES: Final = 4
@@ -47,55 +48,64 @@ def decoded(jpeg: bytes) -> Image.Image:
 def answered(
     items: Sequence[_Item],
     prepare: Callable[[_Item], _Ready],
-    ask: Callable[[list[_Ready]], Sequence[_Answer]],
+    gather: Callable[[list[_Ready]], _Batch],
+    ask: Callable[[_Batch], Sequence[_Answer]],
     batch_size: int,
 ) -> list[_Answer | ElementError]:
     """The answer to every item, in their order; of one that fails, the error.
 
     Args:
         items: Any number.
-        prepare: Makes ready what the model is given for an item; is called in threads, and may raise ElementError.
-        ask: Asks the model about one to `batch_size` of them, and answers each.
+        prepare: Makes an item ready; is called in threads, and may raise ElementError.
+        gather: Makes a batch of one to `batch_size` of them; is called in a thread while the model works.
+        ask: Asks the model about a batch: one answer for each that was gathered, in their order.
         batch_size: Items that the model is asked about at once, at most.
     """
     batches = [items[first : first + batch_size] for first in range(0, len(items), batch_size)]
     found: list[_Answer | ElementError] = []
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="prepare") as threads:
+    with ThreadPoolExecutor(_THREADS, "prepare") as threads, ThreadPoolExecutor(1, "gather") as ahead:
 
-        def begun(batch: Sequence[_Item]) -> list[Future[_Ready]]:
-            return [threads.submit(prepare, item) for item in batch]
+        def begun(batch: Sequence[_Item]) -> tuple[list[_Ready | ElementError], _Batch | ElementError | None]:
+            made = list(threads.map(lambda item: _tried(lambda: prepare(item)), batch))
+            good = _good(made)
+            return made, _tried(lambda: gather(good)) if good else None
 
-        waiting = begun(batches[0]) if batches else []
+        waiting = [ahead.submit(begun, batch) for batch in batches[:1]]
         for number in range(len(batches)):
-            made = [_tried(future.result) for future in waiting]
-            waiting = begun(batches[number + 1]) if number + 1 < len(batches) else []
-            found += _asked(made, ask)
+            made, gathered = waiting.pop().result()
+            waiting += [ahead.submit(begun, batch) for batch in batches[number + 1 : number + 2]]
+            answers = [] if gathered is None else _asked(_good(made), gathered, gather, ask)
+            given = iter(answers)
+            found += [one if isinstance(one, ElementError) else next(given) for one in made]
     return found
 
 
+def _good(made: Sequence[_Ready | ElementError]) -> list[_Ready]:
+    return [one for one in made if not isinstance(one, ElementError)]
+
+
 def _asked(
-    made: Sequence[_Ready | ElementError], ask: Callable[[list[_Ready]], Sequence[_Answer]]
-) -> list[_Answer | ElementError]:
-    def alone(one: _Ready) -> _Answer:
-        (answer,) = ask([one])
-        return answer
+    good: list[_Ready],
+    gathered: _Batch | ElementError,
+    gather: Callable[[list[_Ready]], _Batch],
+    ask: Callable[[_Batch], Sequence[_Answer]],
+) -> Sequence[_Answer | ElementError]:
+    """The answers to what could be prepared: as many as there are."""
 
-    good = [one for one in made if not isinstance(one, ElementError)]
-    answers = _tried(lambda: _one_each(good, ask)) if good else []
-    if isinstance(answers, ElementError):
-        # The exception is gone by now, and with it what its traceback held of the model's memory.
-        if len(good) > 1:
-            _logger.warning("a batch of %d failed and is tried one by one: %s", len(good), answers)
-        answers = [_tried(functools.partial(alone, one)) for one in good] if len(good) > 1 else [answers]
-    given = iter(answers)
-    return [one if isinstance(one, ElementError) else next(given) for one in made]
+    def one_each(batch: _Batch, count: int) -> Sequence[_Answer]:
+        answers = ask(batch)
+        if len(answers) != count:
+            raise RuntimeError(f"{len(answers)} answers to {count} windows: none can be told to be its own")
+        return answers
 
-
-def _one_each(good: list[_Ready], ask: Callable[[list[_Ready]], Sequence[_Answer]]) -> Sequence[_Answer | ElementError]:
-    answers = ask(good)
-    if len(answers) != len(good):
-        raise RuntimeError(f"{len(answers)} answers to {len(good)} windows: none can be told to be its own")
-    return answers
+    answers = gathered if isinstance(gathered, ElementError) else _tried(lambda: one_each(gathered, len(good)))
+    if not isinstance(answers, ElementError):
+        return answers
+    # The exception is gone by now, and with it what its traceback held of the model's memory.
+    if len(good) == 1:
+        return [answers]
+    _logger.warning("a batch of %d failed and is tried one by one: %s", len(good), answers)
+    return [_tried(functools.partial(lambda one: one_each(gather([one]), 1)[0], one)) for one in good]
 
 
 def _tried(work: Callable[[], _Answer]) -> _Answer | ElementError:

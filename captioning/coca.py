@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import re
 from collections.abc import Sequence
 from typing import Any, Final
 
 from captioning import openclip
 from captioning.batches import BATCHES, answered, decoded
-from captioning.captioner import Answer, Frame, Window
+from captioning.captioner import Answer, Window
 from captioning.decoding import Limits, Sentence, decode
 from captioning.weights import device_setting, dtype_setting
+from captioning.windows import spread
 from transforms.failures import ElementError
 from transforms.settings import ConfigError, setting
 
@@ -123,16 +125,21 @@ class Coca:
         assert loaded is not None
 
         def prepare(window: Window) -> list[Any]:
-            chosen = best_frames(window, self.settings.frames)
-            return [loaded.transform(decoded(frame.jpeg)) for frame in chosen]
+            times = [frame.seconds for frame in window.frames]
+            chosen = spread(times, window.start, window.end, self.settings.frames)
+            return [loaded.transform(decoded(window.frames[k].jpeg)) for k in chosen]
 
-        return answered(windows, prepare, functools.partial(self._ask, loaded), self._windows)
+        def gather(windows: list[list[Any]]) -> tuple[Any, list[int]]:
+            return loaded.torch.stack([image for images in windows for image in images]), list(map(len, windows))
 
-    def _ask(self, loaded: openclip.Loaded, windows: list[list[Any]]) -> list[Answer]:
-        sentences = iter(self.describe(loaded, loaded.stacked([image for images in windows for image in images])))
+        return answered(windows, prepare, gather, functools.partial(self._ask, loaded), self._windows)
+
+    def _ask(self, loaded: openclip.Loaded, batch: tuple[Any, list[int]]) -> list[Answer]:
+        images, counts = batch
+        sentences = iter(self.describe(loaded, images.to(device=loaded.device, dtype=loaded.dtype)))
         answers = []
-        for images in windows:
-            said = [next(sentences) for _ in images]
+        for count in counts:
+            said = list(itertools.islice(sentences, count))
             answers.append(
                 Answer(
                     text=joined([loaded.tokenizer.decode(sentence.tokens) for sentence in said]),
@@ -162,16 +169,6 @@ class Coca:
             longest = min(self.settings.max_length, model.context_length - 1)
             limits = Limits(_START, _END, _SHORTEST, longest)
             return decode(torch, step, len(images), limits, self.settings.beams, loaded.device)
-
-
-def best_frames(window: Window, count: int) -> list[Frame]:
-    """The frames nearest the middles of `count` equal parts of a window, each once, in order of time."""
-    chosen = set()
-    for part in range(count):
-        middle = window.start + (part + 0.5) / count * (window.end - window.start)
-        away = [abs(frame.seconds - middle) for frame in window.frames]
-        chosen.add(away.index(min(away)))
-    return [window.frames[k] for k in sorted(chosen)]
 
 
 def joined(texts: Sequence[str]) -> str:

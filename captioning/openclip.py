@@ -18,7 +18,7 @@ import importlib.util
 import json
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -83,10 +83,6 @@ class Loaded:
     transform: Any = field(repr=False)
     device: str
     dtype: Any
-
-    def stacked(self, images: Sequence[Any]) -> Any:
-        """Transformed pictures as one tensor on the device, (n, 3, height, width)."""
-        return self.torch.stack(list(images)).to(device=self.device, dtype=self.dtype)
 
 
 def locate(option: str, given: str) -> Located:

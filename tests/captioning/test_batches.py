@@ -27,7 +27,7 @@ def test_every_item_gets_its_own_answer_in_order(count):
         time.sleep(0.001 * (item % 3))  # so that threads end out of order
         return item + 100
 
-    assert answered(range(count), prepare, ask, 4) == [2 * (n + 100) for n in range(count)]
+    assert answered(range(count), prepare, list, ask, 4) == [2 * (n + 100) for n in range(count)]
     assert sum(asked) == count
     assert max(asked, default=0) <= 4
 
@@ -46,10 +46,11 @@ def test_what_cannot_be_prepared_is_an_error_at_its_place_and_the_model_never_se
         seen.extend(items)
         return doubled(items)
 
-    found = answered(range(8), prepare, ask, 3)
+    found = answered(range(8), prepare, list, ask, 3)
     assert [str(one) if isinstance(one, ElementError) else one for one in found] == [
-        "damaged: item 0", 2, 4, "damaged: item 3", "internal: the model failed: KeyError: 'four'", 10, "damaged: item 6",
-        14,
+        "damaged: item 0", 2, 4,
+        "damaged: item 3", "internal: the model failed: KeyError: 'four'", 10,
+        "damaged: item 6", 14,
     ]  # fmt: skip
     assert seen == [1, 2, 5, 7]
 
@@ -65,7 +66,7 @@ def test_when_a_batch_fails_only_those_that_fail_alone_are_errors():
             raise MemoryError
         return doubled(items)
 
-    found = answered([1, 2, 3, 4, 5, 6], lambda item: item, ask, 3)
+    found = answered([1, 2, 3, 4, 5, 6], lambda item: item, list, ask, 3)
     assert [one if isinstance(one, int) else one.message for one in found] == [
         2, 4, 6, 8, "the model failed: RuntimeError: CUDA error: odd", 12,
     ]  # fmt: skip
@@ -76,8 +77,8 @@ def test_answers_that_cannot_be_matched_are_asked_for_again():
     def ask(items: list[int]) -> list[int]:
         return doubled(items)[: 1 if len(items) == 1 else -1]
 
-    assert answered([1, 2, 3], lambda item: item, ask, 3) == [2, 4, 6]
-    (nothing,) = answered([1], lambda item: item, lambda items: [], 3)
+    assert answered([1, 2, 3], lambda item: item, list, ask, 3) == [2, 4, 6]
+    (nothing,) = answered([1], lambda item: item, list, lambda items: [], 3)
     assert isinstance(nothing, ElementError)
 
 
@@ -98,7 +99,19 @@ def test_a_failed_try_is_let_go_before_the_next():
             raise MemoryError(f"{kept is None}")
         return doubled(items)
 
-    assert answered([1, 2, 3], lambda item: item, ask, 3) == [2, 4, 6]
+    assert answered([1, 2, 3], lambda item: item, list, ask, 3) == [2, 4, 6]
+
+
+def test_items_that_cannot_be_gathered_are_tried_alone():
+    def gather(items: list[int]) -> list[int]:
+        if 5 in items:
+            raise ValueError("odd one")
+        return items
+
+    found = answered([4, 5, 6, 7], lambda item: item, gather, doubled, 3)
+    assert [one if isinstance(one, int) else one.message for one in found] == [
+        8, "the model failed: ValueError: odd one", 12, 14,
+    ]  # fmt: skip
 
 
 def test_the_next_batch_is_prepared_while_the_model_works():
@@ -116,7 +129,7 @@ def test_the_next_batch_is_prepared_while_the_model_works():
             assert not prepared & {6, 7}
         return doubled(items)
 
-    assert answered(range(8), prepare, ask, 3) == doubled(list(range(8)))
+    assert answered(range(8), prepare, list, ask, 3) == doubled(list(range(8)))
 
 
 def test_frames_become_pictures_and_broken_ones_errors():
