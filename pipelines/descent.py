@@ -104,7 +104,7 @@ def recognised(
         video_id: The video.
         stored: What is stored of it, rows by table.
     """
-    texts = [row["text"] for row in stored["captions"]]
+    texts = screening.texts_of(stored)
     signals: dict[str, list[Any]] = {}
     for row in stored["rights_signals"]:
         signals.setdefault(row["subject"], []).append(asking.signal(dict(row)))

@@ -22,6 +22,7 @@ from captioning.captioner import (
 )
 from captioning.recogniser import RECOGNISERS, Recogniser
 from pipelines.config import CaptionSettings
+from transforms.settings import ConfigError
 from transforms.store import key as store_key
 
 CAPTION, SPEECH = "caption", "speech"
@@ -83,9 +84,17 @@ def check(settings: CaptionSettings) -> None:
         ConfigError: One is unknown, or weights or packages are missing.
     """
     for captioner in models(settings):
-        captioner.check()
+        _check("--captioner", captioner)
     if heard := recogniser(settings):
-        heard.check()
+        _check("--recogniser", heard)
+
+
+def _check(option: str, model: ModelCaptioner | Recogniser) -> None:
+    try:
+        model.check()
+    except ConfigError as error:
+        said = str(error)
+        raise ConfigError(said if said.startswith("--") else f"{option} {model.name}: {said}") from None
 
 
 def caption_settings(captioner: ModelCaptioner, settings: CaptionSettings) -> str:

@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "curate": ("pipelines.curate", "footage to scenes, clips, captions and manifests (the main job)"),
     "ingest": ("pipelines.ingest", "read and measure footage, without cutting it"),
     "scenes": ("pipelines.scenes", "cut and filter again from the store; no source is opened"),
+    "recaption": ("pipelines.recaption", "caption and transcribe again with other models; no source is opened"),
     "screen": ("pipelines.screen", "a changed registry against everything made: what to withdraw"),
     "release": ("pipelines.release", "what may be trained on, frozen for one recipient"),
     "rights": ("pipelines.rights", "the rights team's registry: lists, versions, reasons"),

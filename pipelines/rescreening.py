@@ -33,7 +33,9 @@ from transforms.store import Store
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "sources": ("uri", "video_id", "metadata"),
-    "captions": ("video_id", "clip_id", "captioner", "kind", "text"),
+    "captions": ("video_id", "clip_id", "captioner", "model", "kind", "text"),
+    "transcripts": ("video_id", "recogniser", "model"),
+    "utterances": ("video_id", "text"),
     "clips": ("video_id", "clip_id", "kept", "seconds"),
     "verdicts": ("subject", "use", "verdict", "kept_out", "video_id", "matches"),
     "rights_signals": tuple(field.name for field in dataclasses.fields(SaidRow)),
@@ -43,7 +45,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 """Columns that are read, by table."""
 
 Parts = Mapping[str, Sequence[Part]]
-UNSCREENED: Final = ("scenes",)
+UNSCREENED: Final = ("scenes", "recaption")
 """Jobs that write captions, and ask a registry only where one is named."""
 
 _CLOCKS: Final = timedelta(minutes=10)
@@ -197,11 +199,12 @@ def find(
         asked = known.get(uri) in due or uri in unheard or (video in marked and video not in out | silent)
         if asked or found or news.matcher.bytes_hash(video):
             yield video
-    captions = _table(corpus, "captions", parts, ["video_id", "text"])
-    captions = captions.filter(may_hold(captions.column("text"), news.pattern))
-    texts = news.matcher.texts(captions.column("text").to_pylist(), "caption")
-    hits = pa.array([bool(text.matches or text.near) for text in texts], pa.bool_())
-    yield from captions.filter(hits).column("video_id").unique().to_pylist()
+    for table in screening.TEXTS:
+        said = _table(corpus, table, parts, ["video_id", "text"])
+        said = said.filter(may_hold(said.column("text"), news.pattern))
+        found_in = news.matcher.texts(said.column("text").to_pylist(), "caption")
+        hits = pa.array([bool(text.matches or text.near) for text in found_in], pa.bool_())
+        yield from said.filter(hits).column("video_id").unique().to_pylist()
 
 
 def gather(
@@ -274,8 +277,7 @@ def decide(screen: Screen, store: Store, video_id: str, stored: Held) -> Change:
         video_id: The video.
         stored: What is stored of it.
     """
-    texts = [row["text"] for row in stored["captions"]]
-    own = []
+    own, texts = [], screening.texts_of(stored)
     for row in stored["sources"]:
         source = SourceRef(uri=row["uri"], metadata=row["metadata"] or {})
         said = [asking.signal(one) for one in stored["rights_signals"] if one["subject"] == row["uri"]]
@@ -295,7 +297,9 @@ def retractions(change: Change, run_id: str, removed: frozenset[str]) -> Iterato
         removed: Tables that its rows are removed from.
     """
     stored = change.stored
-    captions = [("caption", "/".join(row[k] for k in ("clip_id", "captioner", "kind"))) for row in stored["captions"]]
+    names = ("clip_id", "captioner", "kind")
+    captions = [("caption", "/".join(row[name] for name in names)) for row in stored["captions"]]
+    captions += [("transcript", "/".join(row.values())) for row in stored["transcripts"]]
     clips = [("clip", row["clip_id"]) for row in stored["clips"]]
     sources = [("source", row["uri"]) for row in stored["sources"]]
     everything = [*sources, ("video", change.video_id), *clips, *captions]

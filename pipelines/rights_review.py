@@ -16,7 +16,7 @@ from filters.rights.matching import Matcher
 from filters.rights.precedence import Match
 from filters.rights.records import USES, WORLD, IdentifierRow, StatementRow, identifier_id, says, statement_id
 from filters.rights.registry import Registry, Version
-from pipelines import options
+from pipelines import options, screening
 from pipelines.columns import say
 from pipelines.impact import match_of
 from pipelines.rights_lists import approved
@@ -77,9 +77,10 @@ def _near(corpus: tables.Corpus, matcher: Matcher, row: dict[str, Any]) -> Itera
     for name, value in ((n, v) for one in listed for n, v in (one["metadata"] or {}).items()):
         yield from matcher.texts([value], name)[0].near
     if row["video_id"]:
-        texts = tables.read(corpus, "captions", None, ["text"], ds.field("video_id") == row["video_id"])
-        for found in matcher.texts(texts.column("text").to_pylist(), "caption"):
-            yield from found.near
+        for table in screening.TEXTS:
+            texts = tables.read(corpus, table, None, ["text"], ds.field("video_id") == row["video_id"])
+            for found in matcher.texts(texts.column("text").to_pylist(), "caption"):
+                yield from found.near
 
 
 def entry(one: Waiting, work: str, decision: str, team: str, reason: str) -> IdentifierRow | StatementRow:

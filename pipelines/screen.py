@@ -164,7 +164,7 @@ class _Decide(Gathering):
         screen = screening.screen(self._config)
         assert screen is not None
         change = rescreening.decide(screen, self._store, video_id, rescreening.held(items))
-        gone = screening.FOOTAGE if "train" in change.denied else ("captions",) if "caption" in change.denied else ()
+        gone = screening.FOOTAGE if "train" in change.denied else screening.SPOKEN if "caption" in change.denied else ()
         removed = frozenset(gone if self._apply else ())
         for own, rows in zip(change.own, change.verdicts, strict=True):
             uri = rows[0]["subject"]

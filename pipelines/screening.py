@@ -78,6 +78,11 @@ def is_denied(rows: Iterable[Mapping[str, Any]]) -> bool:
     return any(row["use"] == "train" and row["verdict"] == "deny" for row in rows)
 
 
+def texts_of(stored: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """What is written about a video and said in it, from rows by table."""
+    return [row["text"] for table in TEXTS for row in stored[table]]
+
+
 def decided(
     source: SourceRef,
     video_id: str | None,

@@ -80,8 +80,11 @@ class RetractionRow:
     scope: ClassVar[tuple[str, ...]] = ()
 
     run_id: str = column("The run that found it.")
-    kind: str = column("`source`, `video`, `clip`, `caption`, `release` or `asset`.")
-    id: str = column("Its uri, video_id, clip_id, release_id or asset id; of a caption `clip_id/captioner/kind`.")
+    kind: str = column("`source`, `video`, `clip`, `caption`, `transcript`, `release` or `asset`.")
+    id: str = column(
+        "Its uri, video_id, clip_id, release_id or asset id; of a caption `clip_id/captioner/kind`, of a transcript"
+        " `video_id/recogniser/model`."
+    )
     video_id: str = column(
         "The video that it is or comes from; of a release the one that may no longer be in it, of an asset empty."
     )

@@ -71,7 +71,8 @@ def _rights(corpus: tables.Corpus, number: int | None) -> _Rights:
 def _training(corpus: tables.Corpus, number: int | None, rights: _Rights) -> pa.Table:
     clips = tables.read(corpus, "clips", number, where=ds.field("kept"))
     sources = tables.read(corpus, "sources", number, ["uri", "video_id"])
-    captions = tables.read(corpus, "captions", number, ["clip_id", "captioner", "text"], ds.field("kind") == "short")
+    usable = (ds.field("kind") == "short") & (ds.field("kept").is_null() | ds.field("kept"))
+    captions = tables.read(corpus, "captions", number, ["clip_id", "captioner", "text"], usable)
     uri = _first(sources.sort_by("uri"), "video_id", "uri")
     # A video whose last source was refused, or changed, has nobody left to ask about it.
     let_in = sorted(set(uri) - rights.kept_out)
