@@ -50,7 +50,7 @@ class Word(NamedTuple):
     """A word and when it is said, in seconds from the first sample.
 
     Joined without anything between them, the texts of words are the text of their utterance: each keeps the space
-    before it where its script has one.
+    before it where its script has one. The probability is 1 where the model tells none.
     """
 
     start: float
@@ -67,7 +67,7 @@ class Utterance:
         start: Seconds from the first sample.
         end: Seconds from the first sample.
         text: Without space around it.
-        language: Its ISO 639-1 code; None where the model does not tell.
+        language: Its code, as Whisper writes it (ISO 639-1 mostly); None where the model does not tell.
         words: In order of time; together they are the text.
         log_probability: Natural logarithm, average a token; None where the model does not tell.
         no_speech: Probability that it is no speech; None where the model does not tell.
@@ -100,7 +100,7 @@ class Transcript:
     """What is heard in a whole sound.
 
     Attributes:
-        language: ISO 639-1 code of the language most is said in; None where nothing is said or the model does not tell.
+        language: Code of the language most is said in; None where nothing is said or the model does not tell.
         language_probability: Of that language, averaged over the windows it was heard in; None as above.
         utterances: In order of time.
         speech: Spans with a voice, in order, apart from each other.

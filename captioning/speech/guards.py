@@ -8,6 +8,7 @@ those at which Whisper itself throws a window away or decodes it again.
 from __future__ import annotations
 
 import dataclasses
+import math
 import unicodedata
 import zlib
 from collections.abc import Sequence
@@ -52,6 +53,11 @@ def compression_of(text: str) -> float:
     """Length of a text over that of its compressed bytes, as Whisper measures it; 0 of no text."""
     data = text.encode()
     return len(data) / len(zlib.compress(data)) if data else 0.0
+
+
+def token_probability(log_probability: float | None) -> float:
+    """Of a token of an utterance, on average, where nothing is told of its words; 1 where nothing is told at all."""
+    return 1.0 if log_probability is None else min(1.0, math.exp(log_probability))
 
 
 def _plain(text: str) -> str:

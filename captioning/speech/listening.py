@@ -10,14 +10,13 @@ language, the window is asked again in the language that most is said in: half a
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from captioning.batches import failure
 from captioning.recogniser import Samples, Transcript, Utterance, Word
-from captioning.speech.guards import GuardSettings, guarded
+from captioning.speech.guards import GuardSettings, guarded, token_probability
 from captioning.speech.sound import SoundSettings, shares_of
 from captioning.speech.voice import VoiceSettings, load_voice, spans_of
 from captioning.speech.windows import Window, WindowSettings, windows_of
@@ -122,10 +121,10 @@ def _placed(said: Utterance, window: Window) -> Utterance:
 def spread(said: Utterance) -> tuple[Word, ...]:
     """The words of an utterance whose model told no times of words, each as long as it is written.
 
-    What has no spaces is taken by the letter; the probability is that of a token.
+    What has no spaces is taken by the letter; each is as probable as a token is.
     """
     pieces = _WORD.findall(f" {said.text}") if " " in said.text else list(said.text)
-    probability = math.exp(said.log_probability) if said.log_probability is not None else 0.0
+    probability = token_probability(said.log_probability)
     length, at, words = sum(map(len, pieces)), 0, []
     for piece in pieces:
         start, end = (said.start + (said.end - said.start) * n / length for n in (at, at + len(piece)))
