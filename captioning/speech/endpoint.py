@@ -137,7 +137,7 @@ class Endpoint:
 
 
 def flac_of(samples: Samples) -> bytes:
-    """Sound as a FLAC file, 16 bits a sample."""
+    """Sound, a sample or more, as a FLAC file of 16 bits a sample."""
     file = io.BytesIO()
     with av.open(file, "w", format="flac") as out:
         stream = out.add_stream("flac", rate=SAMPLE_RATE, layout="mono")

@@ -133,7 +133,7 @@ def spans_of(
         elif first >= 0 and (probability < end or past >= 0):
             # Between the two thresholds a voice that has not ended goes on, and one that has does not begin anew.
             past = number if past < 0 else past
-            if number - past >= pause or number == len(probabilities):
+            if number + 1 - past >= pause or number == len(probabilities):
                 if past - first >= shortest:
                     found.append((first, past))
                 first = past = -1

@@ -104,22 +104,22 @@ def windows_of(spans: Sequence[Span], length: int, settings: WindowSettings) -> 
         settings: How they are packed.
     """
     pause = max(0.0, settings.longest_pause - 2 * settings.padding) * SAMPLE_RATE
-    rest = _padded(spans, length, settings.padding)
+    padded = _padded(spans, length, settings.padding)
     windows: list[Window] = []
-    while rest:
-        window, count = Window(_joined(rest[:1], pause)), 1
-        ends = [window.seconds]
-        while count < len(rest):
-            wider = Window(_joined(rest[: count + 1], pause))
+    first = 0
+    while first < len(spans):
+        past = first + 1
+        made = [Window(_joined(padded[first:past], pause))]
+        while past < len(spans):
+            wider = Window(_joined(padded[first : past + 1], pause))
             if wider.seconds > settings.window_seconds:
                 break
-            window, count = wider, count + 1
-            ends.append(window.seconds)
-        if count < len(rest):
+            made.append(wider)
+            past += 1
+        if past < len(spans):
             # It is full: it ends at the longest pause in its second half.
-            late = [n for n in range(1, count + 1) if ends[n - 1] >= settings.window_seconds / 2]
-            count = max(late or [count], key=lambda n: rest[n][0] - rest[n - 1][1])
-            window = Window(_joined(rest[:count], pause))
-        windows.append(window)
-        rest = rest[count:]
+            late = [n for n in range(first, past) if made[n - first].seconds >= settings.window_seconds / 2]
+            past = 1 + max(late or [past - 1], key=lambda n: spans[n + 1][0] - spans[n][1])
+        windows.append(made[past - first - 1])
+        first = past
     return windows
