@@ -20,8 +20,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from captioning.captioner import KINDS, Answer, Window
-from captioning.http import BadAnswer, Client, ContentRefused, EndpointSettings, SetUpError
+from captioning.http import BadAnswer, Client, ContentRefused, EndpointError, EndpointSettings, SetUpError
 from captioning.prompt import PROMPT_HELP, load_prompts
+from captioning.windows import spread
 from transforms.failures import ElementError
 from transforms.settings import ConfigError, setting
 from transforms.store import Store, key
@@ -47,6 +48,7 @@ class OpenAiSettings(EndpointSettings):
     frames: int = setting(
         8, "Most frames of a window that are sent", low=1, high=256, source="Cosmos, arXiv:2501.03575"
     )
+    times: bool = setting(True, "Say the second of each frame before it; off for models that expect frames alone")
     prompt: str = setting("", PROMPT_HELP, scale=True)
     max_tokens: int = setting(512, "Longest answer", unit="tokens", low=1, high=65536, source="NeMo Curator")
     temperature: float = setting(0.0, "Sampling temperature; 0 for the likeliest words", low=0, high=2)
@@ -82,6 +84,9 @@ class OpenAi:
         self.answers: Store | None = None
         self._prompts = load_prompts(settings.kinds, settings.prompt)
         self._extra = _object(settings.extra)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "client"}
 
     @property
     def model(self) -> str:
@@ -119,16 +124,7 @@ class OpenAi:
         Raises:
             ConfigError: The endpoint does not answer, or not with this key.
         """
-        if self.settings.revision:
-            return self.settings.revision
-        try:
-            return self.client.get("models", lambda listed: weights_of(self.model, listed)).value
-        except SetUpError as error:
-            if error.status in (404, 405):  # Not every endpoint has a list.
-                return ""
-            raise
-        except ElementError as error:
-            raise ConfigError(f"the endpoint does not answer; start it, or mend url ({error.message})") from None
+        return self.settings.revision or revision_of(self.client, self.model)
 
     def check(self) -> None:
         """See that the endpoint answers and takes the key.
@@ -149,11 +145,14 @@ class OpenAi:
     def request(self, window: Window) -> dict[str, Any]:
         """The body of the request about a window. It holds no secret, and nothing that is not asked."""
         content: list[dict[str, Any]] = []
-        for frame in window.frames:
-            content.append({"type": "text", "text": f"{frame.seconds - window.start:.2f} s:"})
+        times = [frame.seconds for frame in window.frames]
+        frames = [window.frames[n] for n in spread(times, window.start, window.end, self.frames)]
+        for frame in frames:
+            if self.settings.times:
+                content.append({"type": "text", "text": f"{frame.seconds - window.start:.2f} s:"})
             url = f"data:image/jpeg;base64,{base64.b64encode(frame.jpeg).decode()}"
             content.append({"type": "image_url", "image_url": {"url": url}})
-        prompt = self._prompts[window.kind].filled(len(window.frames), window.end - window.start)
+        prompt = self._prompts[window.kind].filled(len(frames), window.end - window.start)
         content.append({"type": "text", "text": prompt})
         body = {
             "model": self.model,
@@ -262,6 +261,22 @@ def read_answer(found: Any) -> dict[str, Any]:
         "tokens_out": _count(usage.get("completion_tokens")),
         "said": str(refusal),
     }
+
+
+def revision_of(client: Client, model: str) -> str:
+    """What an endpoint says of a model's weights, see `weights_of`; empty where it has no list of models.
+
+    Raises:
+        ConfigError: It does not answer, or not with this key.
+    """
+    try:
+        return client.get("models", lambda listed: weights_of(model, listed)).value
+    except (SetUpError, EndpointError) as error:
+        if error.status is None:
+            raise ConfigError(f"the endpoint does not answer; start it, or mend url ({error})") from None
+        if error.status in (401, 402, 403):
+            raise
+        return ""
 
 
 def weights_of(model: str, listed: Any) -> str:

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 import fsspec.asyn
 import yarl
 
+from captioning.statuses import NO_CREDIT, REFUSED, SET_UP, read_error
 from captioning.waits import limit_reached, retry_after
 from transforms.addresses import is_web, redact, redact_text
 from transforms.attempts import LATER, LONGEST_WAIT, is_transient
@@ -39,18 +40,6 @@ if TYPE_CHECKING:  # As in `transforms.web`: it takes a quarter of a second to i
 FAILURE: Final = "unreachable"
 """Failure class of a request that got no answer that can be used."""
 
-_SET_UP: Final = {
-    401: "the key is not accepted; let key_env name the environment variable that holds a valid one",
-    402: "the account has no credit left",
-    403: "the key may not use this model; choose another key (key_env) or model",
-    404: "no such model or address; check model, and that url goes up to /v1 and no further",
-    405: "no such address; check that url goes up to /v1 and no further",
-}
-"""Statuses that no element can change: the set-up is wrong."""
-_NO_CREDIT: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
-"""Error codes of OpenAI that come with 429 and that no waiting mends."""
-_REFUSED: Final = frozenset({"content_filter", "content_policy_violation", "moderation_blocked"})
-"""Error codes of OpenAI and Azure for content they will not look at."""
 _MOST_BYTES: Final = 64 * 2**20  # of an answer: what is longer is none
 _SHOWN: Final = 300  # characters of an endpoint's own words in a message
 
@@ -100,7 +89,19 @@ class BadAnswer(Exception):
     """An answer of the right status that can't be used; asked again, another may come."""
 
 
-class ContentRefused(ElementError):
+class EndpointError(ElementError):
+    """A request got no answer that can be used.
+
+    Attributes:
+        status: The last status that came; None where no answer came at all.
+    """
+
+    def __init__(self, message: str, status: int | None) -> None:
+        super().__init__(FAILURE, message)
+        self.status = status
+
+
+class ContentRefused(EndpointError):
     """The endpoint will not look at what was sent. Asking again changes nothing."""
 
 
@@ -141,21 +142,9 @@ class _Later(Exception):
 
     def __init__(self, status: int, said: str, seconds: float | None) -> None:
         super().__init__(f"status {status}{said and ': '}{said}")
+        self.status = status
         self.seconds = seconds
         self.limited = status == 429 or seconds is not None
-
-
-def read_error(text: str) -> tuple[str, str]:
-    """Code and message of an error answer in any of the usual shapes; what has none is its own message."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return "", text
-    error = found.get("error", found) if isinstance(found, dict) else found
-    if not isinstance(error, dict):
-        return "", str(error)
-    message = error.get("message") or error.get("detail") or ""
-    return str(error.get("code") or error.get("type") or ""), str(message)
 
 
 class Client:
@@ -208,13 +197,13 @@ class Client:
 
         Raises:
             ContentRefused: The endpoint will not look at the content.
-            ElementError: No usable answer; `attempts` says how often it was sent.
+            EndpointError: No usable answer; `attempts` says how often it was sent.
             ConfigError: Wrong key, no such model or address. Requests that come later raise it unsent.
         """
         return self._wait("POST", path, body, form, read)
 
     def get(self, path: str, read: Callable[[Any], _T]) -> Reply[_T]:
-        """Look something up at the endpoint; as `post`, but that a ConfigError stops no other request."""
+        """Look something up: as `post`, but tried twice at most, and a ConfigError stops no other request."""
         return self._wait("GET", path, None, None, read)
 
     def close(self) -> None:
@@ -235,6 +224,7 @@ class Client:
         import aiohttp
 
         settings = self._settings
+        attempts = settings.attempts if method == "POST" else min(2, settings.attempts)
         sent = failed = 0
         wait, patience = settings.first_wait, settings.patience
         while True:
@@ -253,7 +243,7 @@ class Client:
                     final = patience < 0
                 else:
                     failed += 1
-                    final = failed >= settings.attempts or not _passes(error)
+                    final = failed >= attempts or not _passes(error)
                 if final:
                     raise self._failure(path, error, sent) from None  # the chain holds whole addresses
             await asyncio.sleep(pause)
@@ -266,7 +256,7 @@ class Client:
             OSError: The connection failed, or time ran out.
             _Later: A status that may pass.
             SetUpError: A status that no request can change.
-            ElementError: Any other.
+            EndpointError: Any other.
         """
         data: Any = _form(form) if form is not None else None if body is None else canonical(body).encode()
         headers = {"Content-Type": "application/json"} if body is not None else {}
@@ -292,13 +282,13 @@ class Client:
     ) -> Exception:
         code, said = read_error(text)
         said = self._clean(said)
-        if code.lower() in _REFUSED:
-            return ContentRefused(FAILURE, f"{redact(self._settings.url)}: will not look at the content: {said}")
-        if status in _SET_UP or code in _NO_CREDIT or 300 <= status < 400:
+        if code.lower() in REFUSED:
+            return ContentRefused(f"{redact(self._settings.url)}: will not look at the content: {said}", status)
+        if status in SET_UP or code in NO_CREDIT or 300 <= status < 400:
             if 300 <= status < 400:
                 fix = f"it has moved; set url to where it is now ({redact(headers.get('Location', 'unknown'))})"
             else:
-                fix = _SET_UP[402 if code in _NO_CREDIT else status]
+                fix = SET_UP[402 if code in NO_CREDIT else status]
             # What an endpoint says of a key may hold some of it.
             more = f" ({said})" if said and status not in (401, 403) else ""
             stop = SetUpError(f"url={redact(self._settings.url)}: status {status}: {fix}{more}", status)
@@ -307,7 +297,7 @@ class Client:
             return stop
         if status in LATER:
             return _Later(status, said, (limit_reached(headers) or None) if wait is None and status == 429 else wait)
-        return ElementError(FAILURE, f"{redact(self._settings.url)}: refused the request with status {status}: {said}")
+        return EndpointError(f"{redact(self._settings.url)}: refused the request with status {status}: {said}", status)
 
     async def _opened(self) -> None:
         while (left := self._closed_until - time.monotonic()) > 0:
@@ -338,15 +328,17 @@ class Client:
     def _address(self, path: str) -> yarl.URL:
         return self._url.joinpath(*path.split("/")).with_query(self._url.query)
 
-    def _failure(self, path: str, error: Exception, sent: int) -> ElementError:
-        said = self._clean(str(error))
+    def _failure(self, path: str, error: Exception, sent: int) -> EndpointError:
+        said, status = self._clean(str(error)), getattr(error, "status", None)
         if isinstance(error, TimeoutError):
             said = f"no answer in {self._settings.timeout:g} s"
-        elif not isinstance(error, (_Later, BadAnswer)):
+        elif isinstance(error, BadAnswer):
+            status = 200
+        elif not isinstance(error, _Later):
             said = f"{type(error).__name__}: {said}"
-        elif isinstance(error, _Later) and error.limited:
+        elif error.limited:
             said += f"; to wait longer, raise patience={self._settings.patience:g}"
-        failure = ElementError(FAILURE, f"{redact(self._settings.url)}: {path}: {said} (sent {sent} times)")
+        failure = EndpointError(f"{redact(self._settings.url)}: {path}: {said} (sent {sent} times)", status)
         failure.attempts = sent
         return failure
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import email.utils
+import pickle
 import random
 import threading
 import time
@@ -368,6 +369,30 @@ def test_the_revision_is_what_the_endpoint_says_of_the_weights(server, listed, r
     server.answers["models"] = lambda asked: listed
     assert asking(server).revision == revision
     assert asking(server, revision="mine").revision == "mine"
+
+
+@pytest.mark.parametrize("fault", [error(500), Fault(body=b"<html>"), error(501)], ids=["500", "no JSON", "501"])
+def test_a_list_of_models_that_fails_is_none(server, fault):
+    server.answers["models"] = lambda asked: {}
+    server.wrong = lambda asked: fault
+    assert asking(server).revision == ""
+    assert len(server.asked) <= 2
+
+
+def test_frames_may_go_without_their_seconds_and_never_more_than_are_wanted(server):
+    asking(server, times=False, frames=2).answer([window(1, frames=4)])
+    *shown, prompt = server.posts[0].body["messages"][0]["content"]
+    assert [part["type"] for part in shown] == ["image_url"] * 2
+    assert "2 frames" in prompt["text"]
+
+
+def test_it_travels_without_its_connections(server, tmp_path):
+    captioner = asking(server, tmp_path, concurrency=2)
+    captioner.answer([window(1)])
+    other = pickle.loads(pickle.dumps(captioner))
+    assert other.answer([window(1)]) == captioner.answer([window(1)])
+    assert texts(other.answer([window(2)])) == right([window(2)])
+    assert len(server.posts) == 2
 
 
 def test_an_endpoint_without_a_list_of_models_has_no_revision(server):

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from captioning.http import BadAnswer, Client, ContentRefused, EndpointSettings, SetUpError, Upload, read_error
+from captioning.http import BadAnswer, Client, ContentRefused, EndpointSettings, SetUpError, Upload
+from captioning.statuses import read_error
 from tests.captioning.faultserver import Asked, Fault, FaultServer, error
 from transforms.failures import ElementError
 from transforms.settings import ConfigError
