@@ -50,7 +50,9 @@ class CheckSettings:
         choices=[flag for flag in FLAGS if flag not in _NEVER_DROP],
         source="project",
     )
-    caption_languages: tuple[str, ...] = setting(("en",), "Languages that captions may be in (ISO 639).")
+    caption_languages: tuple[str, ...] = setting(
+        ("en",), "Languages that captions may be in (ISO 639).", source="project: the prompts are in English"
+    )
     short_min_words: int = setting(3, "Fewest words of a short caption.", low=0, source="project")
     short_max_words: int = setting(40, "Most words of a short caption.", low=1, source="project")
     dense_min_words: int = setting(50, "Fewest words of a dense caption, of each window.", low=0, source="project")
@@ -67,7 +69,9 @@ class CheckSettings:
     caption_min_score: float | None = setting(
         0.2, "Least cosine of text and frames, where a model for it is named.", low=-1, high=1, source="project"
     )
-    caption_common: int | None = setting(20, "Clips with the same text from which on it is common.", low=2)
+    caption_common: int | None = setting(
+        20, "Clips with the same text from which on it is common.", low=2, source="project"
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -117,9 +121,12 @@ def checked(caption: Caption, settings: CheckSettings) -> Checked:
 
     Raises:
         ConfigError: The model that tells languages is not installed.
+        ValueError: Its captioner flagged what `FLAGS` does not explain.
     """
     language = language_of(caption.text)
     found = {*caption.flags, *_flags(caption, settings, language)}
+    if unknown := sorted(found - FLAGS.keys()):
+        raise ValueError(f"flags that FLAGS does not explain: {', '.join(unknown)}")
     flags = tuple(flag for flag in FLAGS if flag in found)
     return Checked(flags=flags, reasons=tuple(f for f in flags if f in settings.caption_drop), language=language)
 

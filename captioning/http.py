@@ -72,7 +72,13 @@ class EndpointSettings:
         scale=True,
     )
     first_wait: float = setting(
-        1.0, "Pause after the first attempt; it doubles each time", unit="s", low=0.001, high=30, scale=True
+        1.0,
+        "Pause after the first attempt; it doubles each time",
+        unit="s",
+        low=0.001,
+        high=30,
+        source="project",
+        scale=True,
     )
     patience: float = setting(
         900.0,

@@ -236,6 +236,11 @@ def test_what_the_captioner_flagged_stays_and_flags_have_one_order(langid):
     assert found.reasons == ("truncated", "markup")
 
 
+def test_a_flag_that_nobody_explains_is_a_fault(langid):
+    with pytest.raises(ValueError, match="does not explain: dull"):
+        checked(Caption(kind="short", text="A dog runs along a beach.", flags=("dull",)), CheckSettings())
+
+
 def test_other_languages_may_be_asked_for(langid):
     text = "Ein brauner Hund läuft am Strand entlang, während hinter ihm die Wellen brechen."
     found = checked(Caption(kind="short", text=text), CheckSettings(caption_languages=("de", "en")))
