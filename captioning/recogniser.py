@@ -154,7 +154,7 @@ class Recogniser(Protocol):
         ...
 
     def transcribe(self, samples: Samples) -> Transcript:
-        """What is said in a sound. The same samples and settings give the same transcript.
+        """What is said in a sound. On one machine, the same samples and settings give the same words.
 
         Args:
             samples: (n,), 16 kHz, mono, -1 to 1.

@@ -162,7 +162,7 @@ def read_answer(found: Any, seconds: float, language: str | None = None) -> Hear
     if not isinstance(found, Mapping) or not isinstance(found.get("text"), str):
         raise BadAnswer("an answer without text")
     told = language or language_code(_text(found.get("language")))
-    segments = [one for one in _list(found.get("segments")) if _text(one.get("text"))]
+    segments = [one for one in _list(found.get("segments")) if _text(one.get("text")).strip()]
     if not segments and found["text"].strip():
         segments = [{"text": found["text"], "start": 0.0, "end": seconds}]
     words = [one for one in _list(found.get("words")) if _number(one.get("start")) is not None]

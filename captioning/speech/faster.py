@@ -4,7 +4,9 @@
 `config.json`, `tokenizer.json` and, for models with 128 mel bands, `preprocessor_config.json`. A name of the Hugging
 Face hub works where its files are in the local cache. Nothing is downloaded.
 
-Each window is decoded without the text of the one before: that text is what loops feed on.
+Each window is decoded without the text of the one before: that text is what loops feed on. One that comes out as a loop
+is decoded again without repetitions. Nothing is drawn by lot, as Whisper's own second tries are: CTranslate2's lots
+cannot be fixed, and the same sound must give the same words.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import Any, Final
 
 from captioning.recogniser import Samples, Transcript, Utterance, Word
 from captioning.speech import listening
-from captioning.speech.listening import SEED, Heard, ListeningSettings
+from captioning.speech.listening import Heard, ListeningSettings
 from captioning.speech.voice import check_voice
 from captioning.weights import check_packages, device_setting, digest_of, package
 from transforms.settings import ConfigError, setting
@@ -26,8 +28,8 @@ _OPTION: Final = "--recogniser faster-whisper"
 _WEIGHTS: Final = "model.bin"
 _TOKENIZER: Final = "tokenizer.json"
 """Without it, faster-whisper asks the hub for one."""
-_HOTTER: Final = 0.2
-"""How much the temperature rises with each try: Whisper's own steps."""
+_PHRASE: Final = 3
+"""Tokens that may not follow each other twice in a text that is decoded again because it is a loop."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,9 +38,7 @@ class FasterWhisperSettings(ListeningSettings):
 
     model: str = setting("", "Folder of a Whisper model in CTranslate2's format, or its name in the local hub cache")
     beam_size: int = setting(5, "Texts followed at once", low=1, high=100, source="Whisper")
-    retries: int = setting(
-        5, "How often a window whose text looks wrong is decoded again, drawn by lot", low=0, high=5, source="Whisper"
-    )
+    again: bool = setting(True, "Decode a window again, without repetitions, whose text is a loop", source="project")
     compute_type: str = setting(
         "default",
         "Number format: int8, int8_float32, int8_float16, float16, bfloat16, float32, default (as stored) or auto",
@@ -131,17 +131,26 @@ class FasterWhisper:
         return [self._heard(window, language) for window in windows]
 
     def _heard(self, window: Samples, language: str | None) -> Heard:
-        package(_OPTION, "ctranslate2").set_random_seed(SEED)
+        first = self._decoded(window, language)
+        if not self.settings.again or not self._loops(first):
+            return first
+        # The first text stands where the second is no better.
+        second = self._decoded(window, first.language, no_repeat_ngram_size=_PHRASE)
+        return first if self._loops(second) else dataclasses.replace(second, probability=first.probability)
+
+    def _loops(self, heard: Heard) -> bool:
+        return any(said.compression > self.settings.compression for said in heard.utterances)
+
+    def _decoded(self, window: Samples, language: str | None, **more: Any) -> Heard:
         segments, told = self._loaded.transcribe(
             window,
             language=language,
             beam_size=self.settings.beam_size,
-            temperature=[_HOTTER * number for number in range(self.settings.retries + 1)],
-            compression_ratio_threshold=self.settings.compression,
-            log_prob_threshold=self.settings.log_probability,
+            temperature=0.0,
             no_speech_threshold=None,  # what is over it is flagged, not thrown away
             condition_on_previous_text=False,
             word_timestamps=True,
+            **more,
         )
         return Heard(
             language=told.language,

@@ -25,9 +25,6 @@ from transforms.settings import ConfigError, setting
 
 _WORD: Final = re.compile(r"\s+\S+")
 
-SEED: Final = 1
-"""Where a model draws lots (a second try of a doubtful window), they are the same for the same window."""
-
 
 @dataclasses.dataclass(frozen=True)
 class ListeningSettings(SoundSettings, GuardSettings, WindowSettings, VoiceSettings):

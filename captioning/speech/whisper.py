@@ -19,13 +19,15 @@ from typing import Any, Final
 
 from captioning.recogniser import Samples, Transcript, Utterance, Word
 from captioning.speech import listening
-from captioning.speech.listening import SEED, Heard, ListeningSettings
+from captioning.speech.listening import Heard, ListeningSettings
 from captioning.speech.voice import check_voice
 from captioning.weights import check_packages, device_of, device_setting, digest_of, package
 from transforms.settings import ConfigError, setting
 
 _OPTION: Final = "--recogniser whisper"
 _ALIASES: Final = {"large": "large-v3", "turbo": "large-v3-turbo"}
+_SEED: Final = 1
+"""Second tries are drawn by lot; the lots are the same for the same window."""
 _HOTTER: Final = 0.2
 """How much the temperature rises with each try: Whisper's own steps."""
 
@@ -128,7 +130,7 @@ class Whisper:
         heard = []
         for window in windows:
             with torch.random.fork_rng(devices=[self._loaded.device] if cuda else []), torch.inference_mode():
-                torch.manual_seed(SEED)
+                torch.manual_seed(_SEED)
                 heard.append(self._heard(window, language, half=cuda and self.settings.half))
         return heard
 

@@ -20,12 +20,18 @@ SECONDS = 10
 TIMES = np.arange(SECONDS * RATE) / RATE
 
 
+def added(*sounds: Samples) -> Samples:
+    found: Samples = np.sum(sounds, axis=0, dtype=np.float32)
+    return found
+
+
 def noise(power: float, seed: int = 0, level: float = 0.3) -> Samples:
     """Noise whose power falls with the frequency to a power: 0 is white, 1 pink, 2 brown."""
     bins = np.fft.rfftfreq(SECONDS * RATE, 1 / RATE)
     bins[0] = bins[1]
     made = np.fft.irfft(np.fft.rfft(np.random.default_rng(seed).standard_normal(SECONDS * RATE)) * bins ** (-power / 2))
-    return (made / np.abs(made).max() * level).astype(np.float32)
+    found: Samples = (made / np.abs(made).max() * level).astype(np.float32)
+    return found
 
 
 def chords(step: float, seed: int = 0, voices: int = 3, decay: float = 3.0) -> Samples:
@@ -34,14 +40,15 @@ def chords(step: float, seed: int = 0, voices: int = 3, decay: float = 3.0) -> S
     for _ in range(round(SECONDS / step)):
         times = np.arange(round(step * RATE)) / RATE
         notes = 220 * 2 ** (chance.choice([0, 2, 4, 5, 7, 9, 11, 12, 16], voices, replace=False) / 12)
-        wave = sum(np.sin(2 * np.pi * f * k * times) / k for f in notes for k in range(1, 6))
+        wave = np.sum([np.sin(2 * np.pi * f * k * times) / k for f in notes for k in range(1, 6)], axis=0)
         parts.append(wave * np.exp(-decay * times) * 0.3 / voices)
     return np.concatenate(parts).astype(np.float32)
 
 
 def hum(pitch: float, overtones: int) -> Samples:
-    wave = sum(np.sin(2 * np.pi * pitch * k * TIMES + k * k) / k for k in range(1, overtones + 1))
-    return (0.1 * wave).astype(np.float32)
+    wave = np.sum([np.sin(2 * np.pi * pitch * k * TIMES + k * k) / k for k in range(1, overtones + 1)], axis=0)
+    made: Samples = (0.1 * wave).astype(np.float32)
+    return made
 
 
 def drums() -> Samples:
@@ -53,27 +60,32 @@ def drums() -> Samples:
     return made
 
 
+def siren() -> Samples:
+    found: Samples = (np.sin(2 * np.pi * (700 * TIMES + 95 * np.sin(np.pi * TIMES))) / 4).astype(np.float32)
+    return found
+
+
 RENDERED: dict[str, tuple[Callable[[], Samples], str]] = {
     "melody": (lambda: chords(0.25, voices=1), "music"),
     "fast melody": (lambda: chords(0.12, seed=1, voices=1), "music"),
     "chords": (lambda: chords(0.5, seed=2), "music"),
     "slow chords": (lambda: chords(2.0, seed=3, decay=0.5), "music"),
-    "chords in white noise": (lambda: chords(0.5, seed=4) + noise(0, level=0.02), "music"),
-    "chords over hum": (lambda: chords(0.5, seed=5) + hum(50, 8), "music"),
-    "chords and drums": (lambda: chords(0.5, seed=6) + drums() / 2, "music"),
+    "chords in white noise": (lambda: added(chords(0.5, seed=4), noise(0, level=0.02)), "music"),
+    "chords over hum": (lambda: added(chords(0.5, seed=5), hum(50, 8)), "music"),
+    "chords and drums": (lambda: added(chords(0.5, seed=6), drums()), "music"),
     "white noise": (lambda: noise(0), "noise"),
     "pink noise": (lambda: noise(1), "noise"),
     "brown noise": (lambda: noise(2), "noise"),
     "quiet white noise": (lambda: noise(0, level=0.002), "noise"),
     "hum of the mains": (lambda: hum(50, 20), "noise"),
-    "hum in noise": (lambda: hum(60, 10) + noise(1, level=0.05), "noise"),
+    "hum in noise": (lambda: added(hum(60, 10), noise(1, level=0.05)), "noise"),
     "test tone": (lambda: hum(1000, 1), "noise"),
     "nothing": (lambda: np.zeros(SECONDS * RATE, np.float32), "silence"),
-    "dither": (lambda: np.random.default_rng(0).integers(-1, 2, SECONDS * RATE).astype(np.float32) / 32768, "silence"),
+    "dither": (lambda: noise(0, level=1 / 32768), "silence"),
     # What it cannot tell, as it stands: see the module's text.
     "drums alone": (drums, "noise"),
-    "a held chord": (lambda: hum(220, 3) + hum(277.2, 3) + hum(329.6, 3), "noise"),
-    "a siren": (lambda: np.sin(2 * np.pi * (700 * TIMES + 95 * np.sin(np.pi * TIMES))).astype(np.float32) / 4, "music"),
+    "a held chord": (lambda: added(hum(220, 3), hum(277.2, 3), hum(329.6, 3)), "noise"),
+    "a siren": (siren, "music"),
 }
 
 

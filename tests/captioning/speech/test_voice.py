@@ -13,21 +13,13 @@ from hypothesis import strategies as st
 
 from captioning.recogniser import read_sound
 from captioning.speech import voice
-from captioning.speech.voice import FRAME, Voice, VoiceSettings, check_voice, load_voice, spans_of
+from captioning.speech.voice import FRAME, Voice, VoiceSettings, check_voice, spans_of
 from tests.captioning.speech.test_sound import RENDERED
 from transforms.audio import SAMPLE_RATE as RATE
 from transforms.settings import ConfigError
 
 SETTINGS = VoiceSettings()
 PROBABILITIES = st.lists(st.sampled_from([0.0, 0.1, 0.4, 0.6, 0.9, 1.0]), max_size=120)
-
-
-@pytest.fixture(scope="session")
-def silero() -> Voice:
-    try:
-        return load_voice()
-    except ConfigError as error:
-        pytest.skip(str(error))
 
 
 @given(PROBABILITIES, st.sampled_from([0.5, 1.0, float("inf")]))
