@@ -8,6 +8,7 @@ asked about.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -50,7 +51,7 @@ def decode(torch: Any, step: Step, count: int, limits: Limits, beams: int, devic
         step: The model.
         count: Images, numbered from 0.
         limits: Where sentences begin and end.
-        beams: Sentences that are followed at once for an image, 1 or more, and less than half the vocabulary.
+        beams: Sentences that are followed at once for an image, 1 or more.
         device: Where the tensors are made.
 
     Returns:
@@ -76,7 +77,7 @@ def decode(torch: Any, step: Step, count: int, limits: Limits, beams: int, devic
             for rank, (value, place) in enumerate(zip(values[k], places[k], strict=True)):
                 if place % size != limits.end:
                     followed.append((value, place))
-                elif rank < beams:
+                elif rank < beams and value > -math.inf:
                     ended[image].append((value / (length + 1), tokens[k, place // size, 1:].tolist()))
             enough = len(ended[image]) >= beams and max(ended[image])[0] >= followed[0][0] / (length + 1)
             if enough or length == limits.longest:
