@@ -322,7 +322,7 @@ class Client:
         if self._session is None:
             settings = self._settings
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=settings.concurrency),
+                connector=aiohttp.TCPConnector(limit=0),  # `_slots` bounds them; waiting there costs no time-out
                 timeout=aiohttp.ClientTimeout(total=settings.timeout, sock_connect=settings.connect_timeout),
                 headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
                 cookie_jar=aiohttp.DummyCookieJar(),
