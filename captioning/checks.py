@@ -120,7 +120,6 @@ def checked(caption: Caption, settings: CheckSettings) -> Checked:
         settings: The limits.
 
     Raises:
-        ConfigError: The model that tells languages is not installed.
         ValueError: Its captioner flagged what `FLAGS` does not explain.
     """
     language = language_of(caption.text)

@@ -9,13 +9,10 @@ is left out.
 from __future__ import annotations
 
 import functools
-import importlib
 import re
 import unicodedata
 from collections import Counter
 from typing import Any, Final
-
-from transforms.settings import ConfigError
 
 SURE: Final = 0.5
 """Least probability of a language that is claimed. English captions of four words or more have 0.4 to 1, others of
@@ -40,12 +37,8 @@ def quotations(text: str) -> list[tuple[int, int]]:
 
 @functools.cache
 def _identifier() -> Any:
-    try:
-        langid = importlib.import_module("py3langid.langid")
-    except ImportError:
-        raise ConfigError(
-            "telling languages needs py3langid, which is not installed: pip install 'py3langid>=0.4,<1'"
-        ) from None
+    from py3langid import langid  # only where captions are checked
+
     return langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE, norm_probs=True)
 
 
@@ -53,9 +46,6 @@ def language_of(text: str) -> str | None:
     """The language of a text, as an ISO 639 code such as `en`; None where it cannot be told.
 
     The first call in a process loads the model: about 2 s and 105 MB.
-
-    Raises:
-        ConfigError: py3langid is not installed.
     """
     if not text.strip():
         return None

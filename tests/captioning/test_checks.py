@@ -99,12 +99,7 @@ def flags(caption: Caption, **limits: object) -> str:
     return " ".join(checked(caption, from_mapping(CheckSettings, limits)).flags)
 
 
-@pytest.fixture
-def langid() -> None:
-    pytest.importorskip("py3langid")
-
-
-def test_good_captions_are_kept_and_hardly_flagged(langid):
+def test_good_captions_are_kept_and_hardly_flagged():
     assert len(GOOD) > 150
     found: Counter[str] = Counter()
     for text in GOOD:
@@ -115,7 +110,7 @@ def test_good_captions_are_kept_and_hardly_flagged(langid):
 
 
 @pytest.mark.parametrize(("told", "kind", "text"), BAD, ids=[text[:40] or "nothing" for _, _, text in BAD])
-def test_bad_captions_are_flagged(langid, told, kind, text):
+def test_bad_captions_are_flagged(told, kind, text):
     found = checked(Caption(kind=kind, text=text), CheckSettings())
     assert " ".join(found.flags) == told
     assert set(found.reasons) == set(told.split()) & {"empty", "refused", "refusal", "repetition"}
@@ -203,13 +198,13 @@ def test_quoted_speech_must_have_been_heard(text, transcript, missing):
     assert unheard(text, transcript) is missing
 
 
-def test_speech_is_judged_only_where_somebody_listened(langid):
+def test_speech_is_judged_only_where_somebody_listened():
     text = 'A man says "good morning" to a woman in the hall.'
     assert flags(Caption(kind="short", text=text)) == ""
     assert flags(Caption(kind="short", text=text, transcript="")) == "unheard"
 
 
-def test_scores_and_counts_have_limits(langid):
+def test_scores_and_counts_have_limits():
     text = "A brown dog runs along a wet beach while waves break behind it."
     assert flags(Caption(kind="short", text=text, score=0.2, clips=19)) == ""
     assert flags(Caption(kind="short", text=text, score=0.19, clips=20)) == "low_score common"
@@ -217,7 +212,7 @@ def test_scores_and_counts_have_limits(langid):
     assert flags(Caption(kind="short", text=text, score=-1.0, clips=10**6), **off) == ""
 
 
-def test_lengths_and_repetition_are_those_of_each_window(langid):
+def test_lengths_and_repetition_are_those_of_each_window():
     one, two = [text for text in GOOD if len(text.split()) > DENSE][:2]
     assert flags(Caption(kind="dense", text=f"{one} {two}", windows=(one, two))) == ""
     # The same is said of two windows in which nothing changes; that is no circle.
@@ -227,7 +222,7 @@ def test_lengths_and_repetition_are_those_of_each_window(langid):
     assert flags(Caption(kind="dense", text=one, windows=(one, ""))) == "too_short"
 
 
-def test_what_the_captioner_flagged_stays_and_flags_have_one_order(langid):
+def test_what_the_captioner_flagged_stays_and_flags_have_one_order():
     found = checked(
         Caption(kind="short", text="The image shows **a dog** on sand", flags=("truncated", "refused"), score=0.0),
         CheckSettings(caption_drop=("markup", "truncated")),
@@ -236,12 +231,12 @@ def test_what_the_captioner_flagged_stays_and_flags_have_one_order(langid):
     assert found.reasons == ("truncated", "markup")
 
 
-def test_a_flag_that_nobody_explains_is_a_fault(langid):
+def test_a_flag_that_nobody_explains_is_a_fault():
     with pytest.raises(ValueError, match="does not explain: dull"):
         checked(Caption(kind="short", text="A dog runs along a beach.", flags=("dull",)), CheckSettings())
 
 
-def test_other_languages_may_be_asked_for(langid):
+def test_other_languages_may_be_asked_for():
     text = "Ein brauner Hund läuft am Strand entlang, während hinter ihm die Wellen brechen."
     found = checked(Caption(kind="short", text=text), CheckSettings(caption_languages=("de", "en")))
     assert (found.flags, found.language) == ((), "de")
@@ -252,19 +247,6 @@ def test_a_flag_that_does_not_exist_cannot_drop():
         from_mapping(CheckSettings, {"caption_drop": "dull"})
     with pytest.raises(ConfigError, match="--caption-drop measured"):
         from_mapping(CheckSettings, {"caption_drop": "measured"})
-
-
-def test_without_the_language_model_the_fix_is_told(monkeypatch):
-    def absent(name: str) -> None:
-        raise ImportError(name)
-
-    monkeypatch.setattr("captioning.language.importlib.import_module", absent)
-    from captioning import language
-
-    language._identifier.cache_clear()
-    with pytest.raises(ConfigError, match="needs py3langid"):
-        checked(Caption(kind="short", text="A dog runs."), CheckSettings())
-    language._identifier.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -314,7 +296,6 @@ def test_two_captions_are_the_same_by_their_words():
 @settings(deadline=None)
 @given(st.text(max_size=300), st.sampled_from(["short", "dense", "structured"]), st.none() | st.text(max_size=50))
 def test_any_text_can_be_checked(text, kind, transcript):
-    pytest.importorskip("py3langid")
     caption = Caption(kind=kind, text=text, transcript=transcript)
     found = checked(caption, CheckSettings())
     assert list(found.flags) == [flag for flag in FLAGS if flag in found.flags]

@@ -16,14 +16,12 @@ def lines(name: str) -> list[str]:
 
 
 def test_captions_in_many_languages_are_told():
-    pytest.importorskip("py3langid")
     rows = [line.split("\t") for line in lines("languages.tsv")]
     assert len({language for language, _ in rows}) == 30
     assert [(language, language_of(text), text) for language, text in rows if language_of(text) != language] == []
 
 
 def test_english_captions_are_never_taken_for_others_and_rarely_left_open():
-    pytest.importorskip("py3langid")
     told = [language_of(text) for text in lines("good_captions.txt")]
     assert set(told) <= {"en", None}
     assert told.count(None) <= 4
@@ -33,12 +31,10 @@ def test_english_captions_are_never_taken_for_others_and_rarely_left_open():
     "text", ["", " \n", "12 14 15", "###", "😀😀", "Paris", "ok", '"Öffnungszeiten Montag bis Freitag"']
 )
 def test_what_is_too_little_is_left_open(text):
-    pytest.importorskip("py3langid")
     assert language_of(text) is None
 
 
 def test_words_in_the_picture_do_not_count():
-    pytest.importorskip("py3langid")
     assert language_of('The sign reads "Öffnungszeiten Montag bis Freitag" and a man stands before it.') == "en"
 
 
