@@ -132,14 +132,10 @@ class FasterWhisper:
 
     def _heard(self, window: Samples, language: str | None) -> Heard:
         first = self._decoded(window, language)
-        if not self.settings.again or not self._loops(first):
+        if not self.settings.again or _compression(first) <= self.settings.compression:
             return first
-        # The first text stands where the second is no better.
         second = self._decoded(window, first.language, no_repeat_ngram_size=_PHRASE)
-        return first if self._loops(second) else dataclasses.replace(second, probability=first.probability)
-
-    def _loops(self, heard: Heard) -> bool:
-        return any(said.compression > self.settings.compression for said in heard.utterances)
+        return min(first, dataclasses.replace(second, probability=first.probability), key=_compression)
 
     def _decoded(self, window: Samples, language: str | None, **more: Any) -> Heard:
         segments, told = self._loaded.transcribe(
@@ -157,6 +153,10 @@ class FasterWhisper:
             probability=None if language else float(told.language_probability),
             utterances=tuple(_utterance(segment, told.language) for segment in segments),
         )
+
+
+def _compression(heard: Heard) -> float:
+    return max((said.compression for said in heard.utterances), default=0.0)
 
 
 def _utterance(segment: Any, language: str) -> Utterance:

@@ -112,6 +112,7 @@ class Whisper:
             loaded = whisper.load_model(str(self._file), device=device)
         except (RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
             raise ConfigError(f"{_OPTION}:{self.settings.model}: no checkpoint of Whisper: {error}") from error
+        _remember_last(torch, loaded.encoder)
         heads = getattr(whisper, "_ALIGNMENT_HEADS", {}).get(self._file.stem)
         if heads is not None:
             # The heads that tell when a word is said, known by the model's name; other models use half of all.
@@ -155,14 +156,28 @@ class Whisper:
         )
 
     def _language(self, window: Samples, half: bool) -> tuple[str, float | None]:
-        whisper: Any = package(_OPTION, "whisper")
+        audio: Any = package(_OPTION, "whisper.audio")
         if not self._loaded.is_multilingual:
             return "en", None
-        sound = whisper.pad_or_trim(window)
-        mel = whisper.log_mel_spectrogram(sound, self._loaded.dims.n_mels).to(self._loaded.device)
+        # As `transcribe` makes it, so that it is encoded once.
+        mel = audio.log_mel_spectrogram(window, self._loaded.dims.n_mels, padding=audio.N_SAMPLES)
+        mel = audio.pad_or_trim(mel[:, : mel.shape[-1] - audio.N_FRAMES], audio.N_FRAMES).to(self._loaded.device)
         _, probabilities = self._loaded.detect_language(mel.half() if half else mel)
         language = max(probabilities, key=lambda code: probabilities[code])
         return language, float(probabilities[language])
+
+
+def _remember_last(torch: Any, encoder: Any) -> None:
+    """Have an encoder keep its last answer: it is asked about a window for its language, its words and their times."""
+    encode = encoder.forward
+    kept: list[Any] = []
+
+    def remembered(mel: Any) -> Any:
+        if not kept or kept[0].dtype != mel.dtype or not torch.equal(kept[0], mel):
+            kept[:] = mel, encode(mel)
+        return kept[1]
+
+    encoder.forward = remembered
 
 
 def _utterance(segment: Any, language: str | None) -> Utterance:
