@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple, TypeVar
 
 from captioning.captioner import Answer, Frame, ModelCaptioner, Window
+from captioning.checks import sameness
 from captioning.recogniser import Recogniser, Transcript, read_sound
 from captioning.windows import Stretch, stretches
 from pipelines.describing import CAPTION, SPEECH
@@ -27,6 +28,8 @@ from transforms.ranged import opened
 from transforms.samples import Samples
 from transforms.store import Store
 
+_OF_CLIP: Final = ("clip_id", "start_seconds", "end_seconds")
+"""What is stored of a clip beside what was said of it."""
 _OPEN: Final = 4
 """Videos whose samples are open at a time."""
 
@@ -142,11 +145,12 @@ def caption(
                 open_chunks.add(slot, answer)
             for number in batch.last:
                 settle(number)
-    return [[_digest(answer["text"]) for answer in done[n] if "text" in answer] for n in range(len(chunks))]
+    return [[sameness_digest(answer) for answer in done[n] if "text" in answer] for n in range(len(chunks))]
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def sameness_digest(answer: Mapping[str, Any]) -> str:
+    """What the answers about two clips have in common if their kinds are one and their texts the same."""
+    return hashlib.sha256(f"{answer['kind']} {sameness(answer['text'])}".encode()).hexdigest()[:16]
 
 
 class _Chunks:
@@ -163,7 +167,7 @@ class _Chunks:
     def answers(self, number: int) -> list[dict[str, Any]]:
         said = self._said.pop(number, {})
         return [
-            {"clip_id": clip["clip_id"], "kind": kind, **_joined(said[clip["clip_id"], kind])}
+            {**{name: clip[name] for name in _OF_CLIP}, "kind": kind, **_joined(said[clip["clip_id"], kind])}
             for clip in self.chunks[number]["clips"]
             for kind in clip["kinds"]
         ]

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from captioning.captioner import CAPTIONERS
+from captioning.checks import CheckSettings
 from captioning.recogniser import RECOGNISERS
 from filters.quality import QualitySettings
 from filters.rights.policy import RightsSettings
@@ -91,6 +92,7 @@ class Config:
     bucket: BucketSettings = BucketSettings()
     clips: ClipSettings = ClipSettings()
     captions: CaptionSettings = CaptionSettings()
+    checks: CheckSettings = CheckSettings()
     rights: RightsSettings = RightsSettings()
     signals: SignalSettings = SignalSettings()
     pool: PoolSettings = PoolSettings()
@@ -116,6 +118,7 @@ TITLES: dict[str, str] = {
     "bucket": "Shape buckets",
     "clips": "Clip files (of the clips that are kept)",
     "captions": "Captions and transcripts (models: `rushes models`)",
+    "checks": "Checks of captions (no model is asked again)",
     "rights": "Rights (decided anew in every run)",
     "signals": "Machine-readable signals (with --rights)",
     "pool": "Child processes",

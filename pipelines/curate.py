@@ -17,7 +17,7 @@ from transforms.settings import ConfigError
 INGEST_GROUPS = ("run", "listing", "storage", "measure", "audio", "rights", "signals", "pool")
 """Groups of settings `ingest` takes."""
 
-GROUPS = (*INGEST_GROUPS, "cut", "quality", "bucket", "clips", "captions")
+GROUPS = (*INGEST_GROUPS, "cut", "quality", "bucket", "clips", "captions", "checks")
 """Groups of settings the job takes."""
 
 DESCRIPTION = """\

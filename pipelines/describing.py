@@ -21,8 +21,10 @@ from captioning.captioner import (
     settings_json,
 )
 from captioning.recogniser import RECOGNISERS, Recogniser
-from pipelines.config import CaptionSettings
-from transforms.settings import ConfigError
+from pipelines.config import CaptionSettings, Config
+from transforms.settings import ConfigError, key_fields
+from transforms.spoken import Spoken
+from transforms.store import digest
 from transforms.store import key as store_key
 
 CAPTION, SPEECH = "caption", "speech"
@@ -31,12 +33,18 @@ CAPTION, SPEECH = "caption", "speech"
 RECIPE: Final = 1
 """Raised when the same model would be asked other things for unchanged settings."""
 
-CLIP_COLUMNS: Final = ("clip_id", "video_id", "start_pts", "end_pts", "time_base_num", "time_base_den", "seconds")
+CHECKS: Final = 1
+"""Raised when the same caption would be flagged otherwise for unchanged settings."""
+
+CLIP_COLUMNS: Final = (
+    *("clip_id", "video_id", "start_pts", "end_pts", "time_base_num", "time_base_den"),
+    *("seconds", "start_seconds", "end_seconds"),
+)
 VIDEO_COLUMNS: Final = ("video_id", "measure_uri", "audio_uri", "audio_offset")
 """Columns that are needed to ask for captions and transcripts."""
 
-_PART: Final = 200
-"""Clips of a video that travel together: 300 bytes each."""
+_PART: Final = 100
+"""Clips of a video that travel together: 400 bytes each."""
 _CHUNK: Final = 8
 """Clips whose answers are one result in the store."""
 
@@ -97,15 +105,18 @@ def _check(option: str, model: ModelCaptioner | Recogniser) -> None:
         raise ConfigError(said if said.startswith("--") else f"{option} {model.name}: {said}") from None
 
 
-def caption_settings(captioner: ModelCaptioner, settings: CaptionSettings) -> str:
-    """What decides a model's captions, as rows have it."""
-    return settings_json(captioner.settings, window_seconds=settings.window_seconds)
+def caption_settings(captioner: ModelCaptioner, config: Config, checked: bool = True) -> str:
+    """What decides a model's captions as canonical JSON, with a digest of what decides whether they are kept."""
+    more: dict[str, Any] = {"window_seconds": config.captions.window_seconds}
+    if checked:
+        more["checks"] = digest([CHECKS, key_fields(config.checks)])[:8]
+    return settings_json(captioner.settings, **more)
 
 
-def caption_signature(captioner: ModelCaptioner, kind: str, settings: CaptionSettings) -> Signature:
+def caption_signature(captioner: ModelCaptioner, kind: str, config: Config, checked: bool = True) -> Signature:
     """See `Signature`."""
     words = (captioner.name, captioner.model, kind, captioner.prompt_version(kind), captioner.revision)
-    return (*words, caption_settings(captioner, settings))
+    return (*words, caption_settings(captioner, config, checked))
 
 
 def transcript_signature(heard: Recogniser) -> Signature:
@@ -144,7 +155,7 @@ def caption_chunks(
     video: Row,
     clips: Sequence[Row],
     captioner: ModelCaptioner,
-    settings: CaptionSettings,
+    config: Config,
     there: Collection[tuple[str, Signature]],
 ) -> Iterator[dict[str, Any]]:
     """What is asked of a captioner about a video's clips: a few clips at a time, and of each the kinds it lacks.
@@ -153,10 +164,12 @@ def caption_chunks(
         video: Its row.
         clips: Its kept clips.
         captioner: Who is asked.
-        settings: How.
+        config: The job's.
         there: Clips with the signatures of captions that they have.
     """
-    signatures = {kind: caption_signature(captioner, kind, settings) for kind in captioner.kinds}
+    signatures = {kind: caption_signature(captioner, kind, config) for kind in captioner.kinds}
+    # With other checks the same is asked, and what was answered is in the store.
+    unchecked = [caption_signature(captioner, kind, config, checked=False) for kind in captioner.kinds]
     missing = [
         (clip, kinds)
         for clip in clips
@@ -165,8 +178,15 @@ def caption_chunks(
     for at in range(0, len(missing), _CHUNK):
         some = [{**clip, "kinds": kinds} for clip, kinds in missing[at : at + _CHUNK]]
         asked = [video["measure_uri"], [[clip["clip_id"], clip["kinds"]] for clip in some]]
-        key = store_key(CAPTION, RECIPE, asked, signatures)
+        key = store_key(CAPTION, RECIPE, [asked, unchecked])
         yield {"key": key, "video_id": video["video_id"], "measure_uri": video["measure_uri"], "clips": some}
+
+
+def said_in(clips: Sequence[Row], spoken: Spoken | None) -> Iterator[dict[str, str]]:
+    """What is said in each of some clips, by their ids, in parts that may travel; nothing where nobody listened."""
+    for at in range(0, len(clips) if spoken else 0, _PART):
+        some = clips[at : at + _PART]
+        yield {clip["clip_id"]: spoken.between(clip["start_seconds"], clip["end_seconds"]) for clip in some}
 
 
 def speech_task(video: Row, heard: Recogniser, there: Collection[Signature]) -> dict[str, Any] | None:

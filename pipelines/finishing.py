@@ -13,13 +13,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from captioning.captioner import ModelCaptioner, caption_row, settings_json
+from captioning.checks import Caption, checked
 from captioning.recogniser import Recogniser
 from pipelines import asking, describing, screening
+from pipelines.answering import sameness_digest
 from pipelines.config import Config
 from pipelines.describing import CAPTION, SPEECH
 from transforms.failures import ElementError
-from transforms.records import TranscriptRow, UtteranceRow, to_dict
+from transforms.records import CaptionRow, TranscriptRow, UtteranceRow, to_dict
 from transforms.sources import SourceRef
+from transforms.spoken import Spoken
 from transforms.store import Store
 
 Row = dict[str, Any]
@@ -71,24 +74,34 @@ def finish(
     """Rows of a video whose models have all answered.
 
     Args:
-        video: As `describing.together` makes it, with `texts`: what else is said of it that names something.
+        video: As `describing.together` makes it, with `texts`: what else is said of it that names something; and
+            `said`: what earlier runs heard in each clip, by its id.
         captioned: Of each chunk the place of its captioner among the models, and its key in the store.
         heard: The key of its transcript, where one was asked for.
         config: The job's.
         store: Where answers lie.
-        repeated: Texts, by their digest, that more than a few clips have got.
+        repeated: Of captions that more than a few clips have got how many, by their digest.
 
     Raises:
         RegistryError: The registry cannot be read.
     """
     done = Finished()
     video_id = video["video"]["video_id"]
-    for number, key in sorted(captioned):
-        answers = (store.get(CAPTION, key, video_id) or {"answers": []})["answers"]
-        _captions(done, video_id, describing.models(config.captions)[number], answers, config, repeated)
-    recogniser = describing.recogniser(config.captions)
+    recogniser, spoken = describing.recogniser(config.captions), None
     if heard is not None and recogniser is not None:
         _transcript(done, video_id, recogniser, store.get(SPEECH, heard, video_id) or {})
+        if done.counts["transcripts.answered"]:
+            spoken = Spoken(row for table, row in done.rows if table == "utterances")
+    for number, key in sorted(captioned):
+        captioner = describing.models(config.captions)[number]
+        for answer in (store.get(CAPTION, key, video_id) or {"answers": []})["answers"]:
+            if "error_class" in answer:
+                done.refused.append(Refused(CAPTION, answer["clip_id"], _error(captioner, answer)))
+                continue
+            times = answer["start_seconds"], answer["end_seconds"]
+            said = spoken.between(*times) if spoken else video["said"].get(answer["clip_id"])
+            clips = repeated.get(sameness_digest(answer), 1)
+            _caption(done, video_id, captioner, {**answer, "transcript": said, "clips": clips}, config)
     texts = [row["text"] for table, row in done.rows if table in screening.TEXTS and row.get("kept", True)]
     try:
         before = [*video["texts"], *(text for source in video["sources"] for text in source["texts"])]
@@ -99,35 +112,38 @@ def finish(
     return done
 
 
-def _captions(
-    done: Finished,
-    video_id: str,
-    captioner: ModelCaptioner,
-    answers: Iterable[Mapping[str, Any]],
-    config: Config,
-    repeated: Mapping[str, int],
+def _error(model: ModelCaptioner | Recogniser, told: Mapping[str, Any]) -> ElementError:
+    error = ElementError(told["error_class"], f"{model.name} {model.model}: {told['message']}")
+    error.attempts = told["attempts"]
+    return error
+
+
+def _caption(
+    done: Finished, video_id: str, captioner: ModelCaptioner, answer: Mapping[str, Any], config: Config
 ) -> None:
-    settings = describing.caption_settings(captioner, config.captions)
-    for answer in answers:
-        clip = {"clip_id": answer["clip_id"], "video_id": video_id}
-        if "error_class" in answer:
-            error = ElementError(answer["error_class"], f"{captioner.name} {captioner.model}: {answer['message']}")
-            error.attempts = answer["attempts"]
-            done.refused.append(Refused(CAPTION, answer["clip_id"], error))
-            continue
-        more = {name: value for name, value in answer.items() if name not in ("clip_id", "kind", "text")}
-        row = caption_row(captioner, clip, answer["kind"], answer["text"], settings=settings, **more)
-        done.rows.append(("captions", row))
-        scope = tuple(row[name] for name in ("clip_id", "captioner", "model", "kind", "prompt_version"))
-        done.scopes.append(("captions", video_id, scope, 1))
-        done.counts["captions.answered"] += 1
+    known = {name: answer[name] for name in ("kind", "text", "flags", "transcript", "clips")}
+    found = checked(Caption(**known, windows=answer["window_texts"]), config.checks)
+    clip = {"clip_id": answer["clip_id"], "video_id": video_id}
+    row = caption_row(
+        captioner,
+        clip,
+        answer["kind"],
+        answer["text"],
+        settings=describing.caption_settings(captioner, config),
+        language=found.language,
+        kept=not found.reasons,
+        reasons=list(found.reasons),
+        flags=list(found.flags),
+        **{name: answer[name] for name in ("window_starts", "window_texts", "tokens_in", "tokens_out", "cost")},
+    )
+    done.rows.append(("captions", row))
+    done.scopes.append(("captions", video_id, tuple(row[name] for name in CaptionRow.scope), 1))
+    done.counts["captions.answered"] += 1
 
 
 def _transcript(done: Finished, video_id: str, recogniser: Recogniser, told: Mapping[str, Any]) -> None:
     if "error_class" in told:
-        error = ElementError(told["error_class"], f"{recogniser.name} {recogniser.model}: {told['message']}")
-        error.attempts = told["attempts"]
-        done.refused.append(Refused(SPEECH, video_id, error))
+        done.refused.append(Refused(SPEECH, video_id, _error(recogniser, told)))
         return
     signed: dict[str, Any] = {"video_id": video_id, "recogniser": recogniser.name, "model": recogniser.model}
     utterances = [_utterance(signed, number, one) for number, one in enumerate(told["utterances"])]

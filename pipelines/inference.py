@@ -22,10 +22,11 @@ from pipelines import answering, describing, finishing, screening
 from pipelines.config import Config
 from pipelines.steps import ROWS, TALLY, WANTED, Gathering, failure
 from pipelines.writing import RunPlan
-from transforms import merge, records
+from transforms import merge, records, spoken
+from transforms.spoken import Spoken
 from transforms.store import Store
 
-_WHOLE, _HEAR = "whole", "hear"
+_WHOLE, _HEAR, _SAID = "whole", "hear", "said"
 _BATCHES: Final = 4
 """Batches of a model that one call of its handler is given: one too small in so many, and frames read ahead."""
 
@@ -124,9 +125,9 @@ class Describe(beam.PTransform[Any, Any]):
             wanted
             | "ByBucket" >> beam.Map(_by_bucket, plan.buckets)
             | "GroupByBucket" >> beam.GroupByKey()
-            | "Ask" >> beam.ParDo(_Ask(plan, config)).with_outputs(TALLY, _HEAR, *tags, main=_WHOLE)
+            | "Ask" >> beam.ParDo(_Ask(plan, config)).with_outputs(TALLY, _HEAR, _SAID, *tags, main=_WHOLE)
         )
-        answered: dict[str, PCollection[Any]] = {_WHOLE: asked[_WHOLE]}
+        answered: dict[str, PCollection[Any]] = {_WHOLE: asked[_WHOLE], _SAID: asked[_SAID]}
         texts = []
         for number, tag in zip(numbers, tags, strict=True):
             found = (
@@ -214,15 +215,18 @@ class _Ask(Gathering):
         for part in parts:
             by_video[part["video"]["video_id"]].append(part)
         captions, transcripts, texts = self._there(bucket, set(by_video))
+        heard = self._spoken(bucket, set(by_video))
         settings, counts = self._config.captions, self._counts
         recogniser = describing.recogniser(settings)
         for video_id in sorted(by_video):
             whole = describing.together(by_video[video_id])
             clips = whole.pop("clips")
             yield video_id, {**whole, "texts": texts.get(video_id, [])}
+            for said in describing.said_in(clips, heard.get(video_id)):
+                yield TaggedOutput(_SAID, (video_id, said))
             for number, captioner in enumerate(describing.models(settings)):
                 wanted = len(clips) * len(captioner.kinds)
-                for chunk in describing.caption_chunks(whole["video"], clips, captioner, settings, captions):
+                for chunk in describing.caption_chunks(whole["video"], clips, captioner, self._config, captions):
                     asked = _size(chunk)
                     counts["captions.asked"] += asked
                     wanted -= asked
@@ -247,15 +251,26 @@ class _Ask(Gathering):
         for row in self._rows_of("transcripts", bucket, videos):
             transcripts[row["video_id"]].add(tuple(row[name] for name in _TRANSCRIPT))
         for table in screening.TEXTS if screened else ():
-            for row in self._rows_of(table, bucket, videos):
+            for row in self._rows_of(table, bucket, videos, ("text",)):
                 if finishing.names_something([row["text"]], self._config):
                     texts[row["video_id"]].append(row["text"])
         return captions, transcripts, texts
 
-    def _rows_of(self, table: str, bucket: int, videos: set[str]) -> Iterator[dict[str, Any]]:
+    def _spoken(self, bucket: int, videos: set[str]) -> dict[str, Spoken]:
+        """What earlier runs heard, for captions to be held against; of several recognisers the first by name."""
+        heard: dict[str, dict[tuple[str, str], list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+        for row in self._rows_of("transcripts", bucket, videos):
+            heard[row["video_id"]][row["recogniser"], row["model"]] = []
+        for row in self._rows_of("utterances", bucket, videos, ("recogniser", "model", *spoken.COLUMNS)):
+            heard[row["video_id"]][row["recogniser"], row["model"]].append(row)
+        return {video_id: Spoken(by[min(by)]) for video_id, by in heard.items()}
+
+    def _rows_of(
+        self, table: str, bucket: int, videos: set[str], names: Sequence[str] = ()
+    ) -> Iterator[dict[str, Any]]:
         record, corpus = records.BY_TABLE[table], self._plan.corpus
         parts = self._plan.bases.get(table, {}).get(bucket, ())
-        names = [*_COLUMNS[table], *(["text"] if table in screening.TEXTS else [])]
+        names = ["video_id", *(names or _COLUMNS[table])]
         for row in merge.read_parts(record, corpus.table_uri(table), parts, names).to_pylist():
             if row["video_id"] in videos:
                 yield row
@@ -265,11 +280,7 @@ _CAPTION: Final = ("captioner", "model", "kind", "prompt_version", "revision", "
 _TRANSCRIPT: Final = ("recogniser", "model", "revision", "settings")
 """Columns of a `describing.Signature`."""
 
-_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
-    "captions": ("clip_id", "video_id", *_CAPTION),
-    "transcripts": ("video_id", *_TRANSCRIPT),
-    "utterances": ("video_id",),
-}
+_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {"captions": ("clip_id", *_CAPTION), "transcripts": _TRANSCRIPT}
 
 
 class _Finish(Gathering):
@@ -282,10 +293,11 @@ class _Finish(Gathering):
     def process(self, element: tuple[str, Mapping[str, Sequence[Any]]], repeated: Mapping[str, int]) -> Iterator[Any]:
         """Finish one video."""
         video_id, found = element
-        captioned = [one for tag, names in found.items() if tag not in (_WHOLE, _HEAR) for one in names]
+        captioned = [one for tag, names in found.items() if tag not in (_WHOLE, _HEAR, _SAID) for one in names]
+        said = {clip_id: text for part in found[_SAID] for clip_id, text in part.items()}
         heard = next(iter(found.get(_HEAR, ())), None)
         (video,) = found[_WHOLE]
-        done = finishing.finish(video, captioned, heard, self._config, self._store, repeated)
+        done = finishing.finish({**video, "said": said}, captioned, heard, self._config, self._store, repeated)
         self._rows.add(done.rows, done.scopes, done.gone)
         for step, subject, error in done.refused:
             self._rows.add([("failures", failure(self._plan.run_id, step, subject, error, video_id))], [])

@@ -17,7 +17,7 @@ from transforms import merge, records, tables
 from transforms.settings import ConfigError
 from transforms.store import Store
 
-GROUPS = ("run", "captions", "rights")
+GROUPS = ("run", "captions", "checks", "rights")
 """Groups of settings the job takes."""
 
 DESCRIPTION = """\

@@ -158,13 +158,16 @@ def problems(steps: Sequence[Step], merge_problems: Sequence[str]) -> list[str]:
     return found
 
 
+_COUNTED = {"captions": "captions", "transcripts": "transcripts"}
+
+
 def over_ratio(step: Step, ratio: float, unreachable_ratio: float, least: int) -> str:
-    """Whether more sources failed than the run may bear, in words; empty when not.
+    """Whether more of something failed than the run may bear, in words; empty when not.
 
     Args:
-        step: The balance of `sources`.
-        ratio: Largest share of failed sources, unreachable ones aside.
-        unreachable_ratio: Largest share of sources that could not be reached.
+        step: The balance of `sources`, `captions` or `transcripts`.
+        ratio: Largest share of failed ones, unreachable ones aside.
+        unreachable_ratio: Largest share of those that could not be reached.
         least: Fewer failures than this never stop a run.
     """
     away = step.failed.get("unreachable", 0)
@@ -175,7 +178,7 @@ def over_ratio(step: Step, ratio: float, unreachable_ratio: float, least: int) -
     ):
         if count >= least and count > limit * step.came:
             return (
-                f"{count} of {step.came} sources {words}, over {option} {limit:g}:"
+                f"{count} of {step.came} {_COUNTED.get(step.step, 'sources')} {words}, over {option} {limit:g}:"
                 " only `failures` and `runs` were written. "
                 f"What was measured stays in the store; mend the cause or raise {option} and run again"
             )

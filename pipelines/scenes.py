@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pipelines import describing, engine, inference, options, pinning, steps
 from transforms import storage, tables
 
-GROUPS = ("run", "cut", "quality", "bucket", "clips", "captions", "rights", "pool")
+GROUPS = ("run", "cut", "quality", "bucket", "clips", "captions", "checks", "rights", "pool")
 """Groups of settings the job takes."""
 
 DESCRIPTION = """\

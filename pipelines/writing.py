@@ -136,10 +136,9 @@ def commit_run(plan: RunPlan, staged: Sequence[Merged], tally: Mapping[str, int]
     steps = report.balance(tally, summaries)
     if wrong := report.problems(steps, [m.problem for m in staged]):
         raise BalanceError("the balance of this run does not add up, so nothing was committed: " + "; ".join(wrong))
-    checked = next((s for s in steps if s.step == ("sources" if "sources.in" in tally else "videos")), None)
-    refused = (
-        report.over_ratio(checked, plan.failure_ratio, plan.unreachable_ratio, plan.least_failures) if checked else ""
-    )
+    counted = ("sources" if "sources.in" in tally else "videos", "captions", "transcripts")
+    limits = plan.failure_ratio, plan.unreachable_ratio, plan.least_failures
+    refused = next(filter(None, (report.over_ratio(s, *limits) for s in steps if s.step in counted)), "")
     if refused:
         staged = [m for m in staged if m.table == "failures"]
     ended = datetime.now(UTC)

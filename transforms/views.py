@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from transforms import tables
+from transforms.spoken import COLUMNS, Spoken
 
 
 def training(corpus: tables.Corpus, number: int | None = None) -> pa.Table:
     """Kept clips with where they came from and what is said of them, without what a verdict keeps out or has no source.
 
-    Every column of `clips`, then `uri` (the first of the video's sources in order of name) and `caption` (the first
-    `short` caption in order of captioner; null where a source keeps its video from being captioned).
+    Every column of `clips`, then `uri` (the first of the video's sources in order of name), `caption` (the first
+    `short` caption that was kept, in order of captioner, one of a model before `attributes`) and `speech` (what is said
+    in the clip, without utterances that may be invented; null where nobody listened). Both are null where a source
+    keeps its video from being captioned.
     """
     return _training(corpus, number, _rights(corpus, number))
 
@@ -77,13 +80,31 @@ def _training(corpus: tables.Corpus, number: int | None, rights: _Rights) -> pa.
     # A video whose last source was refused, or changed, has nobody left to ask about it.
     let_in = sorted(set(uri) - rights.kept_out)
     clips = clips.filter(pc.is_in(clips.column("video_id"), pa.array(let_in, pa.string())))
-    caption = _first(captions.sort_by([("captioner", "ascending"), ("text", "ascending")]), "clip_id", "text")
+    measured = pc.equal(captions.column("captioner"), "attributes")
+    order = [("measured", "ascending"), ("captioner", "ascending"), ("text", "ascending")]
+    caption = _first(captions.append_column("measured", measured).sort_by(order), "clip_id", "text")
     columns = {name: clips.column(name) for name in clips.column_names}
     pairs = zip(clips.column("clip_id").to_pylist(), clips.column("video_id").to_pylist(), strict=True)
     texts = [None if video in rights.silent else caption.get(clip) for clip, video in pairs]
     columns["uri"] = pa.array([uri.get(v) for v in clips.column("video_id").to_pylist()], pa.string())
     columns["caption"] = pa.array(texts, pa.string())
+    spoken = _spoken(corpus, number, set(let_in) - rights.silent)
+    spans = zip(*(clips.column(name).to_pylist() for name in ("video_id", "start_seconds", "end_seconds")), strict=True)
+    said = [spoken[video].between(start, end) if video in spoken else None for video, start, end in spans]
+    columns["speech"] = pa.array(said, pa.string())
     return pa.table(columns)
+
+
+def _spoken(corpus: tables.Corpus, number: int | None, videos: set[str]) -> dict[str, Spoken]:
+    """What was heard in some videos; of several recognisers the first by name."""
+    heard: dict[str, dict[tuple[str, str], list[dict[str, Any]]]] = {}
+    for row in tables.read(corpus, "transcripts", number, ["video_id", "recogniser", "model"]).to_pylist():
+        if row["video_id"] in videos:
+            heard.setdefault(row["video_id"], {})[row["recogniser"], row["model"]] = []
+    for row in tables.read(corpus, "utterances", number, ["video_id", "recogniser", "model", *COLUMNS]).to_pylist():
+        if row["video_id"] in videos:
+            heard[row["video_id"]].setdefault((row["recogniser"], row["model"]), []).append(row)
+    return {video: Spoken(by[min(by)], doubtful=False) for video, by in heard.items()}
 
 
 def _first(table: pa.Table, key: str, value: str) -> dict[str, str]:

@@ -56,8 +56,4 @@ def test_a_short_caption_is_of_the_whole_clip_and_a_dense_one_of_its_windows():
     dense = stretches("dense", 30.0, times, 3, 10.0)
     spans_of = [(one.index, one.count, one.start, one.end) for one in dense]
     assert spans_of == [(0, 3, 0, 10), (1, 3, 10, 20), (2, 3, 20, 30)]
-        (0, 3, 0, 10),
-        (1, 3, 10, 20),
-        (2, 3, 20, 30),
-    ]
     assert all(one.start <= times[n] < one.end for one in dense for n in one.frames)

@@ -25,7 +25,7 @@ def summaries(**failures: int) -> dict[str, list[dict]]:
             {"rows": 4, "expected": 4, "kept": 3, "reasons": {"too_short": 1}},
             {"rows": 2, "expected": 2, "kept": 1, "reasons": {"black": 1, "too_short": 1}},
         ],
-        "captions": [{"rows": 4, "expected": 4}],
+        "captions": [{"rows": 4, "expected": 4, "kept": 4}],
         "failures": [{"rows": 3, "classes": {k.replace("__", "/"): n for k, n in failures.items()}}],
     }
 
@@ -162,3 +162,24 @@ def test_the_report_of_a_real_run_adds_up_and_is_what_the_tables_hold(curated):
     assert first["sources"]["in"] == len(corpora.SOURCES)
     assert first["sources"]["kept"] == corpora.GOOD
     assert first["videos"]["dropped"] == {"same_bytes": corpora.GOOD - corpora.VIDEOS}
+
+
+def test_captions_that_a_model_was_asked_for_are_held_against_what_came():
+    tally = {
+        "clips.in": 0,
+        "captions.asked": 10,
+        "captions.answered": 7,
+        "captions.withheld": 2,
+        "transcripts.asked": 3,
+    }
+    written = {
+        "captions": [{"rows": 11, "expected": 12, "withheld": 1, "kept": 9, "reasons": {"refusal": 2}}],
+        "failures": [{"rows": 4, "classes": {"caption/unreachable": 1, "speech/damaged": 3}}],
+    }
+    captions, transcripts = report.balance(tally, written)[-2:]
+    assert captions == Step("captions", 15, 9, {"refusal": 2, "withheld": 3}, 5, {"unreachable": 1})
+    assert transcripts == Step("transcripts", 3, 0, {}, 0, {"damaged": 3})
+    assert report.problems([captions, transcripts], []) == []
+    (lost,) = report.problems(report.balance({**tally, "captions.asked": 11}, written), [])
+    assert lost.startswith("captions: in 16 is not kept 9")
+    assert "3 of 3 transcripts failed" in report.over_ratio(transcripts, 0.1, 0.1, 2)

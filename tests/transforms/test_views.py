@@ -86,9 +86,36 @@ def corpus(tmp_path_factory) -> tables.Corpus:
 
 def test_training_is_kept_clips_with_their_first_source_and_first_short_caption(corpus):
     table = views.training(corpus, 1)
-    assert table.column_names == [*records.schema(records.ClipRow).names, "uri", "caption"]
+    assert table.column_names == [*records.schema(records.ClipRow).names, "uri", "caption", "speech"]
     found = {r["clip_id"]: (r["uri"], r["caption"]) for r in table.to_pylist()}
-    assert found == {"k1": ("a.mp4", "from attributes"), "k3": ("c.mp4", None)}
+    assert found == {"k1": ("a.mp4", "from zed"), "k3": ("c.mp4", None)}
+
+
+def test_the_caption_of_a_model_comes_first_and_a_dropped_one_never(tmp_path):
+    made = [("sources", source("a.mp4", "v1")), ("clips", clip("k1", "v1", 0, True))]
+    made += [("captions", caption("k1", "v1", name, "short", f"by {name}")) for name in ("attributes", "coca", "vlm")]
+    made[-2][1].update(kept=False, reasons=["refusal"])
+    (row,) = views.training(committed(str(tmp_path / "out"), "first", made)).to_pylist()
+    assert (row["caption"], row["speech"]) == ("by vlm", None)
+
+
+def test_a_clip_says_what_was_heard_in_it_unless_nobody_may_write_it_down(tmp_path):
+    made = []
+    for video in ("v1", "v2"):
+        made += [("sources", source(f"{video}.mp4", video)), *verdicts(f"{video}.mp4", video, False, video == "v2", 5)]
+        made += [
+            ("clips", {**clip(f"{video}-{n}", video, n, True), "start_seconds": 2.0 * n, "end_seconds": 2.0 * n + 2})
+            for n in range(3)
+        ]
+        signed = {"video_id": video, "recogniser": "whisper", "model": "base"}
+        made.append(("transcripts", {**past.examples(records.TranscriptRow)[0], **signed}))
+        words = {"words": [" One", " two", " three"], "word_starts": [0.5, 1.8, 2.5], "word_ends": [1.0, 2.4, 3.0]}
+        made.append(("utterances", {**past.examples(records.UtteranceRow)[0], **signed, **words, "flags": []}))
+    found = views.training(committed(str(tmp_path / "out"), "first", made)).to_pylist()
+    said = {row["clip_id"]: row["speech"] for row in found}
+    assert said == {
+        "v1-0": "One", "v1-1": "two three", "v1-2": "", "v2-0": None, "v2-1": None, "v2-2": None,
+    }  # fmt: skip
 
 
 def verdicts(uri: str, video: str, train: bool, caption: bool, version: int) -> list[tuple[str, dict]]:
