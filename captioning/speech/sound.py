@@ -128,7 +128,8 @@ def shares_of(sound: Samples, voice: Sequence[Span], settings: SoundSettings) ->
     sizes[-1] = len(sound) - (blocks - 1) * _BLOCK
     spoken = np.minimum(_voiced(blocks, voice), sizes)
     quietest = 10 ** (settings.silence_level / 20)
-    peak = np.maximum.reduceat(np.abs(sound), np.arange(0, len(sound), _BLOCK))
+    starts = np.arange(0, len(sound), _BLOCK)
+    peak = np.maximum(np.maximum.reduceat(sound, starts), -np.minimum.reduceat(sound, starts))
     silent = (peak < quietest) & (spoken == 0)
     # The last of a voice is tonal, too soft for voice activity: what is beside one is not asked.
     near = np.convolve(spoken > 0, np.ones(3))[1:-1] > 0

@@ -26,6 +26,7 @@ def texts(told: Transcript) -> list[str]:
     return [one.text for one in told.utterances]
 
 
+@pytest.mark.slow
 def test_a_transcript_from_a_folder(tiny_folder: Path, speech: Samples) -> None:
     heard = recogniser(tiny_folder)
     heard.check()
@@ -51,6 +52,7 @@ def test_a_language_can_be_set(tiny_folder: Path, speech: Samples) -> None:
     assert (told.language, told.language_probability) == ("de", None)
 
 
+@pytest.mark.slow
 def test_a_loop_is_decoded_again(tiny_folder: Path, speech: Samples) -> None:
     looping = recogniser(tiny_folder).transcribe(speech)
     told = recogniser(tiny_folder, again="yes").transcribe(speech)
@@ -66,7 +68,7 @@ def test_it_travels_without_its_weights(tiny_folder: Path, speech: Samples) -> N
     heard.load()
     sent = pickle.dumps(heard)
     assert len(sent) < 5000
-    assert texts(pickle.loads(sent).transcribe(speech)) == texts(heard.transcribe(speech))
+    assert texts(pickle.loads(sent).transcribe(speech[:48000])) == texts(heard.transcribe(speech[:48000]))
 
 
 def test_other_weights_are_another_revision(tiny_folder: Path, tmp_path: Path) -> None:
