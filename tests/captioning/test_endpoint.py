@@ -312,7 +312,9 @@ def test_a_wrong_set_up_stops_the_job_at_once_and_keeps_what_was_answered(server
 
 def test_secrets_stay_out_of_messages_rows_and_the_store(server, tmp_path, monkeypatch):
     monkeypatch.setenv("ENDPOINT_KEY", "a-secret-key")
-    captioner = asking(server, tmp_path, url=f"{server.url}?api-key=another-secret", key_env="ENDPOINT_KEY")
+    captioner = asking(
+        server, tmp_path, url=f"{server.url}?api-key=another-secret", key_env="ENDPOINT_KEY", concurrency=1
+    )
     server.faults.append(error(400, message="Bearer a-secret-key is odd"))
     failed, _ = captioner.answer([window(1), window(2)])
     assert "secret" not in str(failed)
