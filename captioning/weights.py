@@ -19,7 +19,7 @@ from transforms.settings import ConfigError, setting
 DTYPES: Final = ("auto", "float32", "bfloat16", "float16")
 
 _BLOCK: Final = 1 << 16
-_BLOCKS: Final = 256
+_BLOCKS: Final = 1024
 """A large file is known by so many blocks, evenly spaced from its first byte to its last: a tensor of a fine-tuned
 layer lies under several of them, where its first and last megabyte alone may be as they were."""
 _DIGITS: Final = 12
@@ -71,7 +71,7 @@ def _absent(option: str, name: str) -> ConfigError:
 def digest_of(paths: Iterable[Path]) -> str:
     """Twelve hexadecimal digits that stand for the bytes of files, wherever they lie.
 
-    Small files are read whole, of larger ones 16 MiB in 256 evenly spaced blocks. The order of the paths does not
+    Small files are read whole, of those over 64 MiB as much in 1,024 evenly spaced blocks. The order of the paths does not
     matter; their names do, their folders do not.
     """
     digest = hashlib.sha256()
