@@ -71,8 +71,8 @@ def _absent(option: str, name: str) -> ConfigError:
 def digest_of(paths: Iterable[Path]) -> str:
     """Twelve hexadecimal digits that stand for the bytes of files, wherever they lie.
 
-    Small files are read whole, of those over 64 MiB as much in 1,024 evenly spaced blocks. The order of the paths does not
-    matter; their names do, their folders do not.
+    Files up to 64 MiB are read whole, of larger ones as much in 1,024 evenly spaced blocks. The order of the paths does
+    not matter; their names do, their folders do not.
     """
     digest = hashlib.sha256()
     for path in sorted(paths, key=lambda path: path.name):
