@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+import re
 import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol, TypeGuard
@@ -29,6 +30,10 @@ CAPTIONERS: Final[Mapping[str, str]] = {
 
 KINDS: Final = ("short", "dense")
 """What a model may write of a clip: one sentence about all of it; 50 to 200 words, window by window."""
+
+
+_SETTING: Final = re.compile(r",(?=\s*[a-z_]+\s*=)")
+"""A comma before the next setting; others belong to the value before them."""
 
 
 class Frame(NamedTuple):
@@ -228,7 +233,7 @@ def made(option: str, spec: str, known: Mapping[str, str]) -> Any:
     Raises:
         ConfigError: There is none of that name, or a setting is wrong.
     """
-    head, *given = spec.split(",")
+    head, *given = _SETTING.split(spec)
     name, colon, model = head.partition(":")
     if name not in known:
         raise ConfigError(f"{option} {name}: not one of {', '.join(known)}")

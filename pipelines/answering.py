@@ -12,6 +12,7 @@ import bisect
 import contextlib
 import dataclasses
 import hashlib
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple, TypeVar
@@ -32,6 +33,9 @@ _OF_CLIP: Final = ("clip_id", "start_seconds", "end_seconds")
 """What is stored of a clip beside what was said of it."""
 _OPEN: Final = 4
 """Videos whose samples are open at a time."""
+
+FAULTS: Final = (OSError, KeyError, ValueError, zipfile.BadZipFile)
+"""What reading a file of samples may raise."""
 
 T = TypeVar("T")
 Said = Answer | ElementError
@@ -87,7 +91,7 @@ class Pictures:
         """
         try:
             inside = self._inside(measure_uri, clip)
-        except (OSError, KeyError, ValueError) as error:
+        except FAULTS as error:
             raise ElementError("storage", f"{measure_uri}/samples.zip: {error}; curate its source again") from error
         if not inside:
             raise ElementError("storage", "no frame of this clip is stored: measure with --keep full or lean")
@@ -216,7 +220,7 @@ def _batches(
             for slot in _planned(number, chunk, clip, chunks, pictures, captioner, window_seconds):
                 try:
                     frames = pictures.frames(chunk["measure_uri"], clip, slot.stretch.frames)
-                except (OSError, KeyError, ValueError) as error:
+                except FAULTS as error:
                     chunks.add(slot, ElementError("storage", f"a stored frame cannot be read: {error}"))
                     continue
                 batch.ready.append((slot, _window(slot.stretch, clip, frames)))

@@ -184,7 +184,9 @@ def caption_chunks(
 
 def said_in(clips: Sequence[Row], spoken: Spoken | None) -> Iterator[dict[str, str]]:
     """What is said in each of some clips, by their ids, in parts that may travel; nothing where nobody listened."""
-    for at in range(0, len(clips) if spoken else 0, _PART):
+    if spoken is None:
+        return
+    for at in range(0, len(clips), _PART):
         some = clips[at : at + _PART]
         yield {clip["clip_id"]: spoken.between(clip["start_seconds"], clip["end_seconds"]) for clip in some}
 

@@ -33,12 +33,21 @@ def test_settings_stand_after_the_model():
     assert captioner.settings.batch_size == 4
 
 
+def test_a_comma_in_a_value_belongs_to_it():
+    captioner = load_captioner(
+        'openai:eyes,url=http://h/v1,kinds=short,dense,extra={"top_p": 1, "n_probs": 2},frames=3'
+    )
+    assert captioner.kinds == ("short", "dense")
+    assert captioner.settings.extra == '{"top_p": 1, "n_probs": 2}'
+    assert captioner.settings.frames == 3
+
+
 @pytest.mark.parametrize(
     ("word", "complaint"),
     [
         ("poet", "--captioner poet: not one of attributes"),
         ("attributes,tone=dry", "--captioner attributes: unknown setting 'tone'"),
-        ("coca:x@y,batch_size", "'batch_size' is no SETTING=VALUE"),
+        ("coca:x@y,batch_size=2,beam", "batch-size '2,beam': expected int"),
         ("coca:x@y,batch_size=0", "batch-size 0: out of range"),
     ],
 )

@@ -13,6 +13,7 @@ from captioning.windows import stretches
 from filters.rights import registry
 from pipelines import describing, main, recaption
 from pipelines.answering import Pictures
+from pipelines.config import CaptionSettings
 from tests.captioning.faultserver import Asked, Fault, FaultServer, error, said, seen
 from tests.filters.rights.said import EVERYBODY, put, say
 from tests.pipelines import corpora
@@ -261,7 +262,7 @@ def test_no_part_of_what_travels_is_large():
 
 def test_a_recogniser_is_refused_by_its_name():
     with pytest.raises(ConfigError, match="--recogniser ears: not one of"):
-        describing.recogniser(describing.CaptionSettings(recogniser="ears:x"))
+        describing.recogniser(CaptionSettings(recogniser="ears:x"))
 
 
 def test_storage_is_where_frames_come_from(out: Path):
