@@ -135,6 +135,8 @@ def check_models(words: argparse.Namespace) -> int:
         raise ConfigError(f"nothing to check: name a preset ({', '.join(presets.presets())}), or give --captioner")
     found = []
     for option, word, chosen in asked:
+        if not words.json:
+            say(readable(f"{option} {word}"))  # Before it is tried: large models take their time.
         result = trying.tried(option, word)
         found.append(result)
         if not words.json:
@@ -150,7 +152,6 @@ def check_models(words: argparse.Namespace) -> int:
 
 
 def _tell(result: Tried, choice: Choice | None, known: Mapping[str, str]) -> None:
-    say(readable(f"{result.option} {result.word}"))
     if result.state != READY:
         get = " && ".join(presets.commands(choice, known)) if choice else ""
         _line(result.state, result.said + (f"; get it: {get}" if get and result.state == trying.MISSING else ""))

@@ -19,12 +19,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from captioning.captioner import Captioner, Frame, Window, has_model, load_captioner
@@ -45,6 +46,9 @@ _QUICK: Final = 5.0
 _WIDTH, _HEIGHT = 512, 288
 """Of the frame: as large as stored ones are."""
 _OFFLINE: Final = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+
+_ONCE: Final[Mapping[str, Any]] = {"again": False, "retries": 0}
+"""Settings of recognisers, and what keeps each from hearing a doubtful window once more."""
 
 _Found = TypeVar("_Found")
 
@@ -121,7 +125,7 @@ def tried(option: str, word: str) -> Tried:
         if result.is_file():
             return Tried(**json.loads(result.read_text(encoding="utf-8")))
         last = (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or [""])[-1]
-    why = "; is there enough memory?" if process.returncode == -9 else f": {last[:300]}" if last else ""
+    why = f": {last[:300]}" if last else ""
     return Tried(
         option=option, word=word, state=FAILED, said=f"its process ended with {ending(process.returncode)}{why}"
     )
@@ -181,10 +185,10 @@ def _described(captioner: Captioner) -> tuple[dict[str, float], dict[str, str]]:
 
 def _heard(recogniser: Recogniser) -> tuple[dict[str, float], dict[str, str]]:
     """Seconds of sound a second, and what was heard."""
-    # Everything counts as voice: what is rendered need not pass for one, and is to reach the model. Nobody speaks in
-    # it, and hearing nonsense once more is no measure of anything.
+    # Everything counts as voice: what is rendered need not pass for one, and is to reach the model. Hearing what may be
+    # nonsense once more is no measure of anything.
     given = {field.name for field in dataclasses.fields(recogniser.settings)}
-    once = {"retries": 0} if "retries" in given else {}
+    once = {name: value for name, value in _ONCE.items() if name in given}
     settings = dataclasses.replace(recogniser.settings, voice_threshold=0.0, voice_end=0.0, **once)
     listening: Recogniser = type(recogniser)(settings)  # type: ignore[call-arg]
     listening.check()
@@ -215,16 +219,30 @@ def frame() -> bytes:
 
 
 def sound() -> Samples:
-    """The rendered second of sound: four syllables of a vowel, (16000,), at half of full scale."""
-    t = np.arange(SAMPLE_RATE) / SAMPLE_RATE
-    wave = np.zeros_like(t)
-    for harmonic in 120.0 * np.arange(1, 31):
-        # Formants of an "a": Peterson and Barney, 1952.
-        level = sum(np.exp(-(((harmonic - formant) / 150) ** 2)) for formant in (730, 1090, 2440))
-        wave += (level + 0.03) * np.sin(2 * np.pi * harmonic * t)
-    wave *= 0.5 - 0.5 * np.cos(2 * np.pi * 4 * t)
+    """The rendered second of sound, (16000,) at half of full scale: a voice that says "ee", then "oh"."""
+    wave = _vowel(0.1, 0.45, (130.0, 150.0), (270, 2290, 3010)) + _vowel(0.55, 0.95, (140.0, 90.0), (570, 840, 2410))
     found: Samples = (0.5 * wave / np.abs(wave).max()).astype(np.float32)
     return found
+
+
+def _vowel(start: float, end: float, pitch: tuple[float, float], formants: Sequence[int]) -> NDArray[np.float64]:
+    """A second of sound with a vowel in it.
+
+    Args:
+        start: Second that it begins at.
+        end: Second that it ends at.
+        pitch: Of the voice at either end, in Hz.
+        formants: What makes it that vowel, in Hz (Peterson and Barney, 1952: a man's).
+    """
+    t = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    share = np.clip((t - start) / (end - start), 0, 1)
+    hertz = pitch[0] + (pitch[1] - pitch[0]) * share
+    phase = 2 * np.pi * np.cumsum(hertz) / SAMPLE_RATE
+    wave = np.zeros_like(t)
+    for number in range(1, 31):
+        level = sum(np.exp(-(((number * hertz - formant) / 150) ** 2)) for formant in formants)
+        wave += (level + 0.03) * np.sin(number * phase)
+    return np.asarray(wave * np.sqrt(np.sin(np.pi * share).clip(0)))
 
 
 def _device(settings: Any) -> str:
