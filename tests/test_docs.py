@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from captioning import checks, recogniser
 from filters.quality import REASONS, QualitySettings
-from pipelines import config, curate, main, measuring, options, scenes, screen
+from pipelines import config, curate, main, measuring, options, recaption, scenes, screen
 from tests.pipelines import corpora
 from transforms import attempts, failures, lists, records
 from transforms.clips import BucketSettings, latent_counts
@@ -30,9 +31,16 @@ JOBS = {
     "curate": lambda: curate.parser("curate"),
     "ingest": lambda: curate.parser("ingest"),
     "scenes": scenes.parser,
+    "recaption": recaption.parser,
     "screen": screen.parser,
 }
-GROUPS = {"curate": curate.GROUPS, "ingest": curate.INGEST_GROUPS, "scenes": scenes.GROUPS, "screen": screen.GROUPS}
+GROUPS = {
+    "curate": curate.GROUPS,
+    "ingest": curate.INGEST_GROUPS,
+    "scenes": scenes.GROUPS,
+    "recaption": recaption.GROUPS,
+    "screen": screen.GROUPS,
+}
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -127,7 +135,7 @@ def test_every_command_can_be_typed(words, inside):
             mine, _ = options.split_beam(argv, own)
             _, given = options.settle(own.parse_args(mine), GROUPS[name])
             assert given.output
-            assert given.inputs or name in ("scenes", "screen")
+            assert given.inputs or name in ("scenes", "recaption", "screen")
         elif name in ("demo", "eval-cuts", "browse", "explain", "release"):
             importlib.import_module(main.COMMANDS[name][0]).parser().parse_args(argv)
         else:
@@ -214,6 +222,15 @@ def test_columns_that_the_tables_page_names_exist():
         assert named_columns <= {f.name for f in dataclasses.fields(record)}
         scope = set(re.findall(r"`(\w+)`", row[2]))
         assert scope == set(record.scope)
+
+
+def test_every_flag_of_captions_and_utterances_is_told_with_what_it_does():
+    text = page("captions.md")
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (drops it)? ?\|$", text, re.MULTILINE)
+    dropping = checks.CheckSettings().caption_drop
+    assert rows == [(flag, said, "drops it" if flag in dropping else "") for flag, said in checks.FLAGS.items()]
+    for flag, said in recogniser.FLAGS.items():
+        assert f"| `{flag}` | {said} |" in text
 
 
 def test_the_patches_of_the_example_are_what_the_code_counts():
