@@ -349,7 +349,7 @@ def make_smolvlm(side: int = 48) -> tuple[Any, Any]:
     return model, processor
 
 
-def train_vlm(folder: Path, frame_steps: int = 300, word_steps: int = 400, seed: int = 2) -> str:
+def train_vlm(folder: Path, frame_steps: int = 300, word_steps: int = 800, seed: int = 2) -> str:
     """Train a SmolVLM and save it with its processor and its prompts.
 
     Returns:
@@ -357,7 +357,7 @@ def train_vlm(folder: Path, frame_steps: int = 300, word_steps: int = 400, seed:
     """
     torch = _torch(seed)
     model, processor = make_smolvlm()
-    seen = scenes(576, seed)
+    seen = scenes(768, seed)
     pictures = [[scene.picture((n + 0.5) / FRAMES, 48) for n in range(FRAMES)] for scene in seen]
     shown = processor.image_processor(pictures, do_image_splitting=False, return_tensors="pt")["pixel_values"]
     model.train()
