@@ -175,7 +175,11 @@ def _tell(result: Tried, choice: Choice | None, known: Mapping[str, str]) -> Non
 
 
 def _speed(kind: str, speed: float) -> str:
-    return f"{speed:.2f} s of sound a second" if kind == "sound" else f"{speed:.2f} windows a second ({kind}, 1 frame)"
+    return (
+        f"{speed:.2f} s of sound a second (one alone)"
+        if kind == "sound"
+        else f"{speed:.2f} windows a second ({kind}, 1 frame)"
+    )
 
 
 def _told(result: Tried, choice: Choice | None) -> dict[str, Any]:

@@ -116,14 +116,14 @@ def test_what_is_missing_is_a_line_with_how_to_get_it(tmp_path, capsys):
     assert len(missing) == 3
     for one, choice in zip(missing, presets.preset("small").choices[1:], strict=True):
         said, _, get = one.partition("; get it: ")
-        assert str(tmp_path) in said
+        assert str(tmp_path) in get
+        assert "there is no" in said or "no such" in said
         repository = choice.source.removeprefix("https://huggingface.co/")
         assert shlex.split(get)[:3] == ["hf", "download", repository]
         assert not said.endswith(choice.word)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
 def test_a_name_of_a_hub_is_looked_for_in_the_cache_alone(tmp_path, monkeypatch, capsys):
     for package in ("torch", "transformers", "torchvision"):
         pytest.importorskip(package, reason="pip install 'rushes[models]'")
@@ -193,12 +193,11 @@ def test_a_recogniser_hears_the_rendered_second(tmp_path, capsys):
     folder = tinywhisper.write_folder(tmp_path / "tiny", tinywhisper.random_state())
     code, told = check(capsys, "--recogniser", f"faster-whisper:{folder},beam_size=1,threads=1,device=cpu")
     assert code == 0, told
-    assert " s of sound a second" in line(told, "speed")
+    assert " s of sound a second (one alone)" in line(told, "speed")
     # Random weights say anything, but they were asked.
     assert line(told, "heard") != "(nothing)"
 
 
-@pytest.mark.slow
 def test_an_endpoint_is_asked_once_for_every_kind(capsys):
     with FaultServer() as server:
         server.answers["models"] = lambda asked: {"data": [{"id": "m", "root": "/there/m-1"}]}
@@ -213,7 +212,6 @@ def test_an_endpoint_is_asked_once_for_every_kind(capsys):
         assert "401" in line(told, "missing")
 
 
-@pytest.mark.slow
 def test_a_server_that_is_not_there_is_missing(capsys, monkeypatch):
     pytest.importorskip("silero_vad", reason="pip install 'rushes[models]'")
     monkeypatch.setenv("RUSHES_CAPTION_URL", f"http://127.0.0.1:{free_port()}/v1")

@@ -139,3 +139,9 @@ def test_the_file_is_in_the_package_and_is_explained():
     explained = set(re.findall(r"^#   (\w+) ", text, re.MULTILINE))
     assert {key for entry in entries for key in entry} == explained
     assert len(text.splitlines()) < 200
+
+
+def test_the_page_about_models_names_every_preset():
+    page = Path(__file__).resolve().parents[2] / "docs" / "models.md"
+    rows = re.findall(r"^\| `(\w+)` \| .*\| .*\| (.+) \|$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert tuple(name for name, _ in rows[: len(NAMES)]) == NAMES
