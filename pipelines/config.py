@@ -65,6 +65,12 @@ class CaptionSettings:
         " several may be given",
         repeat=True,
     )
+    preset: str | None = setting(
+        None, "Captioners and a recogniser by one name, where they are not given: see `rushes models list`", scale=True
+    )
+    models: str | None = setting(
+        None, "Folder where the weights of a preset lie, else the environment's RUSHES_MODELS", scale=True
+    )
     window_seconds: float = setting(
         10.0,
         "Longest stretch of a clip that a model describes at once; a remainder under half of it joins the one before",

@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pipelines import config as configuration
+from pipelines import presets
 from transforms.settings import ConfigError, option_name
 
 RUNNERS: dict[str, str] = {
@@ -131,6 +132,8 @@ def settle(arguments: argparse.Namespace, groups: Sequence[str]) -> tuple[config
         layers.insert(0, file)
     if not asked["output"]:
         raise ConfigError("no --output given: name the folder for store, tables and reports")
+    if "captions" in groups:
+        layers.insert(0, presets.layer(layers))
     words = Words(tuple(asked["inputs"] or ()), str(asked["output"]), runner_name(asked["runner"] or "local"))
     return configuration.resolve(groups, *layers), words
 

@@ -24,7 +24,7 @@ def test_every_setting_is_explained_and_its_default_is_allowed(group, field):
     doc = field.metadata["doc"]
     assert doc[0].isupper(), doc
     assert "\n" not in doc
-    assert set(field.metadata) == {"doc", "unit", "low", "high", "choices", "source", "scale"}
+    assert set(field.metadata) == {"doc", "unit", "low", "high", "choices", "source", "scale", "repeat"}
     validate(getattr(Config(), group))
     hint = typing.get_type_hints(config.group_class(group))[field.name]
     kinds = [k for k in typing.get_args(hint) or (hint,) if k is not Ellipsis]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pipelines import config as configuration
 from pipelines import curate, options, scenes
 from transforms.settings import ConfigError
 
@@ -89,3 +90,19 @@ def test_none_and_off_switch_a_bound_off(word):
 def test_abbreviations_are_not_guessed():
     with pytest.raises(ConfigError, match="--outpu"):
         options.split_beam(["in", "--outpu", "o"], curate.parser())
+
+
+def test_a_preset_names_models_where_none_are_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RUSHES_MODELS", "/weights")
+
+    def settled(*words: str) -> configuration.Config:
+        given = curate.parser().parse_args(["in", "--output", "o", *words])
+        return options.settle(given, curate.GROUPS)[0]
+
+    small = settled("--preset", "small").captions
+    assert len(small.captioner) > 1
+    assert "/weights" in str(small.recogniser)
+    own = settled("--preset", "small", "--captioner", "attributes").captions
+    assert (own.captioner, own.recogniser) == (("attributes",), small.recogniser)
+    with pytest.raises(ConfigError, match="tiny"):
+        settled("--preset", "tiny")
