@@ -12,9 +12,10 @@ Claims: a word error rate of at most 12 % over all recordings with a known text,
 of the first; every language right; nothing said in noise and in an empty file; our own code (reading, voice activity,
 shares, windows, guards) at most 10 % on top of the model.
 
-Texts are those their sources give: `transcripts/*.csv` beside the recordings, the well-known sentences of an inaugural
-address and of the Warren Commission's report, the MIT licence, the test suites that the recordings come from. Words are
-compared without case and marks, numbers up to twelve as words; Chinese by the letter.
+One text stands in `transcripts/*.csv` beside the recordings; the others are well known and were written down for this:
+sentences of an inaugural address, of the Warren Commission's report and of the Harvard list, the MIT licence, and what
+the test suites that the recordings come from expect. Words are compared without case and marks, numbers up to twelve as
+words; Chinese by the letter.
 """
 
 from __future__ import annotations

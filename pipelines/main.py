@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ingest": ("pipelines.ingest", "read and measure footage, without cutting it"),
     "scenes": ("pipelines.scenes", "cut and filter again from the store; no source is opened"),
     "recaption": ("pipelines.recaption", "caption and transcribe again with other models; no source is opened"),
+    "models": ("pipelines.models", "model set-ups: what they are, and whether they run here"),
     "screen": ("pipelines.screen", "a changed registry against everything made: what to withdraw"),
     "release": ("pipelines.release", "what may be trained on, frozen for one recipient"),
     "rights": ("pipelines.rights", "the rights team's registry: lists, versions, reasons"),

@@ -36,7 +36,11 @@ _PHRASE: Final = 3
 class FasterWhisperSettings(ListeningSettings):
     """Which weights, and how they are run."""
 
-    model: str = setting("", "Folder of a Whisper model in CTranslate2's format, or its name in the local hub cache")
+    model: str = setting(
+        "",
+        "Folder of a Whisper model in CTranslate2's format, or its name in the local hub cache",
+        scale=True,  # rows carry its name and a digest of its weights; where they lie changes nothing
+    )
     beam_size: int = setting(5, "Texts followed at once", low=1, high=100, source="Whisper")
     again: bool = setting(True, "Decode a window again, without repetitions, whose text is a loop", source="project")
     compute_type: str = setting(

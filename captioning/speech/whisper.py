@@ -36,7 +36,11 @@ _HOTTER: Final = 0.2
 class WhisperSettings(ListeningSettings):
     """Which weights, and how they are run."""
 
-    model: str = setting("", "Checkpoint of a Whisper model, or its name where its file is in the package's cache")
+    model: str = setting(
+        "",
+        "Checkpoint of a Whisper model, or its name where its file is in the package's cache",
+        scale=True,  # rows carry its name and a digest of its weights; where they lie changes nothing
+    )
     beam_size: int = setting(5, "Texts followed at once", low=1, high=100, source="Whisper")
     retries: int = setting(
         5, "How often a window whose text looks wrong is decoded again, drawn by lot", low=0, high=5, source="Whisper"

@@ -54,7 +54,7 @@ def footage(out: Path, clips: int) -> dict[str, str]:
             every = range(start, end, 5)
             windows = stretches("dense", seconds, [(pts - start) / 10 for pts in every], 3, 10.0)
             said = (seen(frame(video, every[n]) for n in window.frames) for window in windows)
-            texts[clip["clip_id"]] = " ".join(said)
+            texts[str(clip["clip_id"])] = " ".join(said)
             start = end
         folder = out / measure_uri
         folder.mkdir(parents=True)
@@ -128,7 +128,7 @@ def test_what_is_made_ahead_comes_in_order_and_a_fault_comes_through():
         raise OSError("gone")
 
     assert list(ahead(iter(range(100)))) == list(range(100))
-    got = []
+    got: list[int] = []
     with pytest.raises(OSError, match="gone"):
         got.extend(ahead(broken()))
     assert got == [0, 1, 2]
