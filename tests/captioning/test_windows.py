@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from captioning.windows import spans, spread, stretches
 
-SECONDS = st.floats(0.04, 3600, allow_nan=False)
+SECONDS = st.floats(0.04, 600)
 
 
-@given(SECONDS, st.floats(0.5, 120))
+@given(SECONDS, st.floats(4, 120))
 def test_spans_cover_a_length_without_gaps_and_none_is_too_short_or_too_long(seconds, longest):
     found = spans(seconds, longest)
     assert (found[0][0], found[-1][1]) == (0.0, seconds)
     assert all(one[1] == other[0] for one, other in itertools.pairwise(found))
     lengths = [end - start for start, end in found]
-    assert all(length == pytest.approx(longest) for length in lengths[:-1])
+    assert all(abs(length - longest) < 1e-6 for length in lengths[:-1])
     assert lengths[-1] <= 1.5 * longest + 1e-6
     assert len(found) == 1 or lengths[-1] >= 0.5 * longest - 1e-6
 
