@@ -10,13 +10,13 @@ from __future__ import annotations
 import functools
 import io
 import logging
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeVar
 
 from PIL import Image
 
 from transforms.failures import ElementError
+from transforms.threads import ahead, mapped, pool
 
 _Item = TypeVar("_Item")
 _Ready = TypeVar("_Ready")
@@ -63,20 +63,17 @@ def answered(
     """
     batches = [items[first : first + batch_size] for first in range(0, len(items), batch_size)]
     found: list[_Answer | ElementError] = []
-    with ThreadPoolExecutor(_THREADS, "prepare") as threads, ThreadPoolExecutor(1, "gather") as ahead:
 
-        def begun(batch: Sequence[_Item]) -> tuple[list[_Ready | ElementError], _Batch | ElementError | None]:
-            made = list(threads.map(lambda item: _tried(lambda: prepare(item)), batch))
+    def begun() -> Iterator[tuple[list[_Ready | ElementError], _Batch | ElementError | None]]:
+        for batch in batches:
+            made = mapped(pool("prepare", _THREADS), lambda item: _tried(lambda: prepare(item)), batch)
             good = _good(made)
-            return made, _tried(lambda: gather(good)) if good else None
+            yield made, _tried(functools.partial(gather, good)) if good else None
 
-        waiting = [ahead.submit(begun, batch) for batch in batches[:1]]
-        for number in range(len(batches)):
-            made, gathered = waiting.pop().result()
-            waiting += [ahead.submit(begun, batch) for batch in batches[number + 1 : number + 2]]
-            answers = [] if gathered is None else _asked(_good(made), gathered, gather, ask)
-            given = iter(answers)
-            found += [one if isinstance(one, ElementError) else next(given) for one in made]
+    for made, gathered in ahead(begun()):
+        answers = [] if gathered is None else _asked(_good(made), gathered, gather, ask)
+        given = iter(answers)
+        found += [one if isinstance(one, ElementError) else next(given) for one in made]
     return found
 
 

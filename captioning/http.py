@@ -1,10 +1,11 @@
 """Requests to model endpoints: bounded, patient, and never more than needed.
 
-A paid endpoint is a shared thing. So one client holds all requests of a process: no more than `concurrency` are open at
-once, whatever thread sends them; when the endpoint says that its limit is reached, by a status or by its rate-limit
-headers, nobody sends until the time it named. Only what passes by itself is tried again: broken connections, silence,
-the statuses that say "later", and answers that are cut or make no sense. What can't pass by itself is told at once: a
-wrong key or a model that isn't there stops the job, a request that is refused fails its element alone.
+A paid endpoint is a shared thing. So one client holds all requests of a process: no more than its share of
+`concurrency` are open at once, whatever thread sends them; when the endpoint says that its limit is reached, by a
+status or by its rate-limit headers, nobody sends until the time it named. Only what passes by itself is tried again:
+broken connections, silence, the statuses that say "later", and answers that are cut or make no sense. What can't pass
+by itself is told at once: a wrong key or a model that isn't there stops the job, a request that is refused fails its
+element alone.
 
 Requests run on fsspec's loop, as those of `transforms.web` do; to its callers the client is a plain function that any
 thread may call. The key is read from the environment, and neither it nor a password in the address reaches a message.
@@ -55,7 +56,10 @@ class EndpointSettings:
     )
     key_env: str = setting("", "Name of the environment variable that holds the key", source="project", scale=True)
     concurrency: int = setting(
-        16, "Most requests open at once in a process", low=1, high=1024, source="project", scale=True
+        16, "Most requests of a job that are open at once", low=1, high=1024, source="project", scale=True
+    )
+    workers: int = setting(
+        1, "Workers of a job that ask at the same time; they share `concurrency`", low=1, high=1024, scale=True
     )
     timeout: float = setting(
         300.0, "Longest time of one request", unit="s", low=0.1, high=86400, source="project", scale=True
@@ -89,6 +93,11 @@ class EndpointSettings:
         source="project",
         scale=True,
     )
+
+    @property
+    def open_at_once(self) -> int:
+        """Most requests of one worker that are open at once."""
+        return max(1, self.concurrency // self.workers)
 
 
 class BadAnswer(Exception):
@@ -176,7 +185,7 @@ class Client:
         if self._key and self._url.user:
             raise ConfigError(f"url={redact(settings.url)}: names a user, and key_env a key; give one of them")
         self._session: aiohttp.ClientSession | None = None
-        self._slots = asyncio.Semaphore(settings.concurrency)
+        self._slots = asyncio.Semaphore(settings.open_at_once)
         self._closed_until = 0.0  # on the monotonic clock
         self._stopped: SetUpError | None = None
 

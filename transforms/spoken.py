@@ -32,7 +32,9 @@ class Spoken:
             if not doubtful and DOUBTFUL & set(row["flags"] or ()):
                 continue
             times = zip(row["word_starts"] or (), row["word_ends"] or (), row["words"] or (), strict=True)
-            words += [((start + end) / 2, word) for start, end, word in times]
+            found = [((start + end) / 2, word) for start, end, word in times]
+            # Models put a space before a word, but not always before the first.
+            words += [(middle, f" {word.lstrip()}" if not n else word) for n, (middle, word) in enumerate(found)]
         words.sort(key=lambda word: word[0])
         self._middles = [middle for middle, _ in words]
         self._words = [word for _, word in words]

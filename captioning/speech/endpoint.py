@@ -13,15 +13,14 @@ import io
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import av
 import numpy as np
 from multidict import MultiDict
 
-from captioning.endpoint import weights_of
-from captioning.http import BadAnswer, Client, EndpointSettings, SetUpError, Upload
+from captioning.endpoint import revision_of
+from captioning.http import BadAnswer, Client, EndpointSettings, Upload
 from captioning.recogniser import Samples, Transcript, Utterance, Word
 from captioning.speech import listening
 from captioning.speech.guards import compression_of, token_probability
@@ -29,8 +28,8 @@ from captioning.speech.languages import language_code
 from captioning.speech.listening import Heard, ListeningSettings
 from captioning.speech.voice import check_voice
 from transforms.audio import SAMPLE_RATE
-from transforms.failures import ElementError
 from transforms.settings import ConfigError, setting
+from transforms.threads import mapped, pool
 
 _PATH: Final = "audio/transcriptions"
 _SPACE: Final = re.compile(r"\s")
@@ -82,16 +81,7 @@ class Endpoint:
         Raises:
             ConfigError: The endpoint does not answer, or not with this key.
         """
-        if self.settings.revision:
-            return self.settings.revision
-        try:
-            return self.client.get("models", lambda listed: weights_of(self.model, listed)).value
-        except SetUpError as error:
-            if error.status in (404, 405):  # Not every endpoint has a list.
-                return ""
-            raise
-        except ElementError as error:
-            raise ConfigError(f"the endpoint does not answer; start it, or mend url ({error.message})") from None
+        return self.settings.revision or revision_of(self.client, self.model)
 
     def check(self) -> None:
         """See that voice activity is installed, and that the endpoint answers and takes the key.
@@ -112,11 +102,11 @@ class Endpoint:
 
     def transcribe(self, samples: Samples) -> Transcript:
         """What is said in a sound: see `Recogniser.transcribe`."""
-        return listening.transcribe(samples, self._ask, self.settings, self.settings.concurrency)
+        return listening.transcribe(samples, self._ask, self.settings, self.settings.open_at_once)
 
     def _ask(self, windows: Sequence[Samples], language: str | None) -> list[Heard]:
-        with ThreadPoolExecutor(len(windows), "endpoint") as threads:
-            return list(threads.map(lambda window: self._heard(window, language), windows))
+        threads = pool("endpoint", self.settings.open_at_once)
+        return mapped(threads, lambda window: self._heard(window, language), windows)
 
     def _heard(self, window: Samples, language: str | None) -> Heard:
         form: MultiDict[str | Upload] = MultiDict(

@@ -42,5 +42,16 @@ def test_what_may_be_invented_counts_only_where_it_is_asked_for():
     assert Spoken([utterance([(5.0, 5.2, " Hm.")], "low_probability")], doubtful=False).between(4, 9) == "Hm."
 
 
+def test_utterances_stand_apart_and_scripts_without_spaces_keep_none():
+    spoken = Spoken(
+        [
+            utterance([(0.0, 0.2, "砸"), (0.2, 0.5, "自己"), (0.5, 0.8, "的脚")]),
+            utterance([(1.0, 1.2, "Good"), (1.2, 1.5, " day.")]),
+        ]
+    )
+    assert spoken.between(0, 0.6) == "砸自己"
+    assert spoken.between(0, 9) == "砸自己的脚 Good day."
+
+
 def test_utterances_without_words_say_nothing():
     assert Spoken([{"words": None, "word_starts": None, "word_ends": None, "flags": None}]).between(0, 9) == ""
