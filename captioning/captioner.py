@@ -9,16 +9,14 @@ a model costs nothing until then.
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
-import re
-import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol, TypeGuard
 
+from captioning.model import Model, Named, made
 from transforms.failures import ElementError
 from transforms.records import CaptionRow, to_dict
-from transforms.settings import ConfigError, from_mapping, key_fields
+from transforms.settings import key_fields
 
 CAPTIONERS: Final[Mapping[str, str]] = {
     "attributes": "captioning.attributes:Attributes",
@@ -30,10 +28,6 @@ CAPTIONERS: Final[Mapping[str, str]] = {
 
 KINDS: Final = ("short", "dense")
 """What a model may write of a clip: one sentence about all of it; 50 to 200 words, window by window."""
-
-
-_SETTING: Final = re.compile(r",(?=\s*[a-z_]+\s*=)")
-"""A comma before the next setting; others belong to the value before them."""
 
 
 class Frame(NamedTuple):
@@ -85,28 +79,8 @@ class Answer:
     cost: float | None = None
 
 
-class Captioner(Protocol):
-    """Names itself and what it was set to, for every row that it writes."""
-
-    @property
-    def name(self) -> str:
-        """As in `CAPTIONERS`."""
-        ...
-
-    @property
-    def model(self) -> str:
-        """The model that writes; the captioner's own name where none does."""
-        ...
-
-    @property
-    def revision(self) -> str:
-        """Revision of the model, from its weights, or of the rules."""
-        ...
-
-    @property
-    def settings(self) -> Any:
-        """A frozen dataclass of `transforms.settings` fields."""
-        ...
+class Captioner(Named, Protocol):
+    """Describes clips."""
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -134,7 +108,7 @@ class MeasuredCaptioner(Captioner, Protocol):
         ...
 
 
-class ModelCaptioner(Captioner, Protocol):
+class ModelCaptioner(Captioner, Model, Protocol):
     """Looks at frames with a model, a batch of windows at a time."""
 
     @property
@@ -145,22 +119,6 @@ class ModelCaptioner(Captioner, Protocol):
     @property
     def batch_size(self) -> int:
         """Windows of one call of `answer`, at most."""
-        ...
-
-    def check(self) -> None:
-        """See, before the first element and without loading them, that packages and weights are there.
-
-        Raises:
-            ConfigError: Something is missing; the text says how to get it.
-        """
-        ...
-
-    def load(self) -> None:
-        """Load the weights, once a process.
-
-        Raises:
-            ConfigError: They cannot be loaded.
-        """
         ...
 
     def answer(self, windows: Sequence[Window]) -> list[Answer | ElementError]:
@@ -220,38 +178,3 @@ def load_captioner(spec: str) -> Captioner:
     """
     captioner: Captioner = made("--captioner", spec, CAPTIONERS)
     return captioner
-
-
-def made(option: str, spec: str, known: Mapping[str, str]) -> Any:
-    """An object of the class that a word of the command line names, with its settings.
-
-    Args:
-        option: The option, for messages.
-        spec: `NAME[:MODEL][,SETTING=VALUE...]`; what stands after the colon is the setting `model`.
-        known: Names to `module:class`; the class takes its settings, whose class its annotation tells.
-
-    Raises:
-        ConfigError: There is none of that name, or a setting is wrong.
-    """
-    head, *given = _SETTING.split(spec)
-    name, colon, model = head.partition(":")
-    if name not in known:
-        raise ConfigError(f"{option} {name}: not one of {', '.join(known)}")
-    values = {"model": model} if colon else {}
-    for word in given:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise ConfigError(f"{option} {spec}: {word!r} is no SETTING=VALUE")
-        values[key.strip()] = value.strip()
-    module, _, attribute = known[name].partition(":")
-    cls = getattr(importlib.import_module(module), attribute)
-    try:
-        return cls(from_mapping(_settings_class(cls), values))
-    except ConfigError as error:
-        raise ConfigError(f"{option} {name}: {error}") from None
-
-
-def _settings_class(cls: Any) -> type[Any]:
-    hints = {**typing.get_type_hints(cls.__init__), **typing.get_type_hints(cls)}
-    found: type[Any] = hints["settings"]
-    return found

@@ -23,7 +23,6 @@ from captioning.windows import spread
 from transforms.failures import ElementError
 from transforms.settings import ConfigError, setting
 
-_OPTION: Final = "--captioner coca"
 _START: Final = 49406
 _END: Final = 49407
 """Tokens that begin and end a text in CLIP's vocabulary, which CoCa's training uses too."""
@@ -50,38 +49,24 @@ class CocaSettings:
     dtype: str = dtype_setting()
 
 
-class Coca:
+class Coca(openclip.OpenClip):
     """Writes `short` captions. See `captioning.captioner.ModelCaptioner`."""
 
     settings: CocaSettings
     name = "coca"
+    option = "--captioner coca"
     kinds = ("short",)
 
-    def __init__(self, settings: CocaSettings) -> None:
-        self.settings = settings
-        self._loaded: openclip.Loaded | None = None
+    def suits(self, located: openclip.Located) -> None:
+        """Refuse what is no CoCa.
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"settings": self.settings, "_loaded": None}
-
-    @functools.cached_property
-    def _located(self) -> openclip.Located:
-        located = openclip.locate(_OPTION, self.settings.model)
+        Raises:
+            ConfigError: It cannot write.
+        """
         if "multimodal_cfg" not in located.config:
             raise ConfigError(
-                f"{_OPTION}:{located.name}: not a CoCa model: it cannot write; try coca_ViT-B-32@CHECKPOINT"
+                f"{self.option}:{located.name}: not a CoCa model: it cannot write; try coca_ViT-B-32@CHECKPOINT"
             )
-        return located
-
-    @property
-    def model(self) -> str:
-        """Name of the architecture or of the model's folder."""
-        return self._located.name
-
-    @functools.cached_property
-    def revision(self) -> str:
-        """Digest of the weights."""
-        return self._located.revision
 
     @property
     def frames(self) -> int:
@@ -101,28 +86,9 @@ class Coca:
         """Empty: CoCa is asked nothing."""
         return ""
 
-    def check(self) -> None:
-        """See that packages and weights are there.
-
-        Raises:
-            ConfigError: Something is missing.
-        """
-        self._located  # noqa: B018  (finding it is the check)
-
-    def load(self) -> None:
-        """Load the weights, once.
-
-        Raises:
-            ConfigError: They cannot be loaded.
-        """
-        if self._loaded is None:
-            self._loaded = openclip.load(self._located, self.settings.device, self.settings.dtype)
-
     def answer(self, windows: Sequence[Window]) -> list[Answer | ElementError]:
         """A sentence about each window, in their order; of one whose frames cannot be decoded, the error."""
-        self.load()
-        loaded = self._loaded
-        assert loaded is not None
+        loaded = self.loaded
 
         def prepare(window: Window) -> list[Any]:
             times = [frame.seconds for frame in window.frames]

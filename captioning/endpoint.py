@@ -5,7 +5,7 @@ What was answered is kept in the store at once, by the content of the request: m
 answer can't reach another window, a run that is repeated asks nothing twice, and what was answered before something
 failed is not paid for again. Refusals are answers too, and are kept with the flag `refused`.
 
-`concurrency` bounds the requests of one process; a job in several processes has as many times that.
+`concurrency` bounds the requests of the whole job: whoever runs it has no more than `workers` of its workers ask.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import functools
 import json
 import re
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from captioning.captioner import KINDS, Answer, Window
@@ -26,6 +25,7 @@ from captioning.windows import spread
 from transforms.failures import ElementError
 from transforms.settings import ConfigError, setting
 from transforms.store import Store, key
+from transforms.threads import mapped, pool
 
 STEP: Final = "answer"
 """Step of the store under which answers are kept."""
@@ -33,7 +33,7 @@ RECIPE: Final = 1
 """Raised when the same answer of an endpoint would be read as another one."""
 
 _PATH: Final = "chat/completions"
-_BATCHES: Final = 4  # batches of `concurrency` in one call: who is done early need not wait for the slowest
+_BATCHES: Final = 4  # batches of as many as may be open, in one call: who is done early need not wait for the slowest
 _THOUGHT: Final = re.compile(r"\s*<think>.*?(</think>|\Z)", re.DOTALL)
 _FLAGS: Final = {"length": "truncated", "content_filter": "refused"}
 
@@ -106,7 +106,7 @@ class OpenAi:
     @property
     def batch_size(self) -> int:
         """Windows of one call of `answer`, at most."""
-        return _BATCHES * self.settings.concurrency
+        return _BATCHES * self.settings.open_at_once
 
     def prompt_version(self, kind: str) -> str:
         """Version of the prompt of a kind."""
@@ -180,9 +180,9 @@ class OpenAi:
             same.setdefault(asked, []).append(window)
         if not same:
             return []
-        with ThreadPoolExecutor(min(len(same), self.settings.concurrency), "endpoint") as threads:
-            said = threads.map(lambda asked: self._answered(asked, bodies[asked], same[asked]), same)
-            found = dict(zip(same, said, strict=True))
+        threads = pool("endpoint", self.settings.open_at_once)
+        said = mapped(threads, lambda asked: self._answered(asked, bodies[asked], same[asked]), same)
+        found = dict(zip(same, said, strict=True))
         return [found[asked] for asked in keys]
 
     def _answered(self, asked: str, body: Mapping[str, Any], windows: Sequence[Window]) -> Answer | ElementError:

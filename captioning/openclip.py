@@ -13,6 +13,7 @@ refused.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import json
@@ -21,7 +22,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from captioning.weights import check_packages, device_of, digest_of, dtype_of, package
 from transforms.settings import ConfigError
@@ -239,3 +240,71 @@ def load(located: Located, device: str, dtype: str) -> Loaded:
         device=device,
         dtype=open_clip.get_input_dtype(precision) or torch.float32,
     )
+
+
+class OpenClip:
+    """A model that is looked for when its name is asked for, and loaded when it is used.
+
+    Args:
+        settings: With `model`, `device` and `dtype`.
+
+    Attributes:
+        option: What names it, for messages.
+    """
+
+    option: ClassVar[str]
+    settings: Any
+
+    def __init__(self, settings: Any) -> None:
+        self.settings = settings
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"settings": self.settings}
+
+    def suits(self, located: Located) -> None:
+        """Look at an architecture before it is loaded.
+
+        Raises:
+            ConfigError: It cannot do what is wanted.
+        """
+
+    @functools.cached_property
+    def _located(self) -> Located:
+        found = locate(self.option, self.settings.model)
+        self.suits(found)
+        return found
+
+    @property
+    def model(self) -> str:
+        """Name of the architecture or of the model's folder."""
+        return self._located.name
+
+    @functools.cached_property
+    def revision(self) -> str:
+        """Digest of the weights."""
+        return self._located.revision
+
+    def check(self) -> None:
+        """See that packages and weights are there.
+
+        Raises:
+            ConfigError: Something is missing.
+        """
+        self._located  # noqa: B018  (finding it is the check)
+
+    @functools.cached_property
+    def loaded(self) -> Loaded:
+        """The model with its weights.
+
+        Raises:
+            ConfigError: They cannot be loaded.
+        """
+        return load(self._located, self.settings.device, self.settings.dtype)
+
+    def load(self) -> None:
+        """Load the weights, once.
+
+        Raises:
+            ConfigError: They cannot be loaded.
+        """
+        self.loaded  # noqa: B018  (asking for it loads it)

@@ -1,15 +1,15 @@
 """The recogniser protocol, the list of recognisers, and what a transcript is.
 
-A recogniser hears the sound of a whole video once, and every word of its transcript has a time. What a clip says is
-then the words that lie in it, so that a cut in mid-sentence gives each side its words and loses none. A recogniser is
-one file and one line in `RECOGNISERS`; it is loaded by name in the process that uses it.
+A recogniser hears the sound of a whole video once, and every word of its transcript has a time. What a clip says
+is then found by time (`transforms.spoken`). A recogniser is one file and one line in `RECOGNISERS`; it is loaded by
+name in the process that uses it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 import av
@@ -18,7 +18,7 @@ import numpy as np
 from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
-from captioning.captioner import made
+from captioning.model import Model, made
 from transforms.audio import SAMPLE_RATE
 from transforms.failures import ElementError
 
@@ -114,44 +114,8 @@ class Transcript:
     shares: Shares
 
 
-class Recogniser(Protocol):
+class Recogniser(Model, Protocol):
     """Writes down what is said in a sound."""
-
-    @property
-    def name(self) -> str:
-        """As in `RECOGNISERS`."""
-        ...
-
-    @property
-    def model(self) -> str:
-        """The model that hears."""
-        ...
-
-    @property
-    def revision(self) -> str:
-        """Which weights; known after `check`."""
-        ...
-
-    @property
-    def settings(self) -> Any:
-        """A frozen dataclass of `transforms.settings` fields."""
-        ...
-
-    def check(self) -> None:
-        """See that packages and weights are there, without loading them.
-
-        Raises:
-            ConfigError: Something is missing; says what, and how to get it.
-        """
-        ...
-
-    def load(self) -> None:
-        """Load the weights; once a process is enough.
-
-        Raises:
-            ConfigError: As `check`, or the weights are no weights.
-        """
-        ...
 
     def transcribe(self, samples: Samples) -> Transcript:
         """What is said in a sound. On one machine, the same samples and settings give the same words.
@@ -177,28 +141,14 @@ def load_recogniser(spec: str) -> Recogniser:
     return recogniser
 
 
-def _middle(word: Word) -> float:
-    return (word.start + word.end) / 2
-
-
-def utterances_in(utterances: Iterable[Utterance], start: float, end: float) -> Iterator[Utterance]:
-    """The utterances with a word in [start, end) seconds, each with those of its words alone.
-
-    A word is where its middle is. What belongs to the whole utterance (flags, probabilities) stays as it is.
-    """
-    for whole in utterances:
-        words = tuple(word for word in whole.words if start <= _middle(word) < end)
-        if words:
-            text = "".join(word.text for word in words).strip()
-            yield dataclasses.replace(whole, start=words[0].start, end=words[-1].end, text=text, words=words)
-
-
-def words_in(utterances: Iterable[Utterance], start: float, end: float) -> str:
-    """What is said in [start, end) seconds: the words whose middle lies there.
-
-    Spans that meet share no word and lose none, wherever they are cut.
-    """
-    return " ".join(part.text for part in utterances_in(utterances, start, end) if part.text)
+def word_columns(words: Sequence[Word], offset: float = 0.0) -> dict[str, list[Any]]:
+    """Words as columns of `utterances`, their times moved by some seconds."""
+    return {
+        "words": [word.text for word in words],
+        "word_starts": [word.start + offset for word in words],
+        "word_ends": [word.end + offset for word in words],
+        "word_probabilities": [word.probability for word in words],
+    }
 
 
 def read_sound(data: bytes) -> Samples:

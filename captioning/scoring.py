@@ -1,9 +1,10 @@
-"""Image-text scores: how well a text goes with the frames it is said of, by an open_clip model.
+"""Image-text scores: how well a text goes with the frames it is said of.
 
-The score is the cosine between the text and the frames in the model's common space: with the mean over frames, as a
-caption of a clip should fit all of it, or with the frame that fits best. A text longer than the model reads is cut into
-pieces at ends of sentences, and its score is their mean, each weighing as much as it has tokens, so that the end of a
-dense caption counts as much as its beginning.
+A scorer is one file and one line in `SCORERS`. The one here takes an open_clip model: the score is the cosine between
+the text and the frames in the model's common space, with the mean over frames, as a caption of a clip should fit all of
+it, or with the frame that fits best. A text longer than the model reads is cut into pieces at ends of sentences; its
+score is their mean, each weighing as much as it has tokens, so that the end of a dense caption counts as much as its
+beginning.
 
 Scores compare texts under one model; what is a good one differs from model to model.
 """
@@ -13,16 +14,19 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
 
 from captioning import openclip
 from captioning.batches import BATCHES, answered, decoded
+from captioning.model import Model, made
 from captioning.weights import device_setting, dtype_setting
 from transforms.failures import ElementError
 from transforms.settings import setting
 
-_OPTION: Final = "--scorer"
+SCORERS: Final[Mapping[str, str]] = {"open_clip": "captioning.scoring:ImageText"}
+"""Every scorer by the name the command line gives it, as `module:class`."""
+
 _ENDS: Final = 2
 """Tokens that begin and end a text."""
 
@@ -37,10 +41,11 @@ class ScoringSettings:
         "folder.",
         scale=True,  # rows carry the model's name and the digest of its weights; where they lie changes nothing
     )
+    frames: int = setting(4, "Frames of a window that a text is held against, at most.", low=1, high=64)
     over: str = setting(
         "mean", "Frames that a text is held against: their mean, or the best.", choices=("mean", "best")
     )
-    batch_size: int = setting(32, "Sets of frames that the model looks at at once.", low=1, high=1024, scale=True)
+    batch_size: int = setting(32, "Windows that the model looks at at once.", low=1, high=1024, scale=True)
     device: str = device_setting()
     dtype: str = dtype_setting()
 
@@ -52,67 +57,54 @@ class Seen(NamedTuple):
     frames: Sequence[bytes]
 
 
+class Scorer(Model, Protocol):
+    """Tells how well texts go with frames, a batch at a time. Its settings have `frames`."""
+
+    @property
+    def batch_size(self) -> int:
+        """Sets of frames of one call of `score`, at most."""
+        ...
+
+    def score(self, seen: Sequence[Seen]) -> list[list[float] | ElementError]:
+        """The scores of all texts, in their order, -1 to 1; of frames that cannot be read, the error."""
+        ...
+
+
+def load_scorer(spec: str) -> Scorer:
+    """The scorer that a word of the command line names: `NAME[:MODEL][,SETTING=VALUE...]`.
+
+    Its weights are not loaded: see `Scorer.load`.
+
+    Raises:
+        ConfigError: There is none of that name, or a setting is wrong.
+    """
+    scorer: Scorer = made("--scorer", spec, SCORERS)
+    return scorer
+
+
 class _Ready(NamedTuple):
     images: list[Any]
     pieces: list[list[tuple[str, int]]]  # of every text: pieces, and how many tokens each has
 
 
-class ImageText:
-    """Scores texts by frames. `check`, `load`, `model` and `revision` are those of a captioner."""
+class ImageText(openclip.OpenClip):
+    """Scores texts by an open_clip model. See `Scorer`."""
 
     settings: ScoringSettings
-
-    def __init__(self, settings: ScoringSettings) -> None:
-        self.settings = settings
-        self._loaded: openclip.Loaded | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"settings": self.settings, "_loaded": None}
-
-    @functools.cached_property
-    def _located(self) -> openclip.Located:
-        return openclip.locate(_OPTION, self.settings.model)
-
-    @property
-    def model(self) -> str:
-        """Name of the architecture or of the model's folder."""
-        return self._located.name
-
-    @functools.cached_property
-    def revision(self) -> str:
-        """Digest of the weights."""
-        return self._located.revision
+    name = "open_clip"
+    option = "--scorer open_clip"
 
     @property
     def batch_size(self) -> int:
         """Sets of frames of a call of `score` that are worth while: several of the model's batches."""
         return BATCHES * self.settings.batch_size
 
-    def check(self) -> None:
-        """See that packages and weights are there.
-
-        Raises:
-            ConfigError: Something is missing.
-        """
-        self._located  # noqa: B018  (finding it is the check)
-
-    def load(self) -> None:
-        """Load the weights, once.
-
-        Raises:
-            ConfigError: They cannot be loaded.
-        """
-        if self._loaded is None:
-            self._loaded = openclip.load(self._located, self.settings.device, self.settings.dtype)
-
     def score(self, seen: Sequence[Seen]) -> list[list[float] | ElementError]:
         """The scores of all texts, in their order, -1 to 1; of frames that cannot be read, the error.
 
         An empty text scores 0.
         """
-        self.load()
-        loaded = self._loaded
-        assert loaded is not None
+        loaded = self.loaded
 
         def prepare(one: Seen) -> _Ready:
             images = [loaded.transform(decoded(jpeg)) for jpeg in one.frames]

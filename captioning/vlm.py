@@ -155,6 +155,7 @@ class Vlm:
         torch, transformers = package(_OPTION, "torch"), package(_OPTION, "transformers")
         device = device_of(torch, self.settings.device)
         dtype = getattr(torch, dtype_of(torch, self.settings.dtype, device))
+        package(_OPTION, "transformers.utils.logging").disable_progress_bar()  # the job itself tells how far it is
         try:
             processor = transformers.AutoProcessor.from_pretrained(self._folder, local_files_only=True)
             model = transformers.AutoModelForImageTextToText.from_pretrained(

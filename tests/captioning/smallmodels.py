@@ -9,6 +9,7 @@ shades and paces.
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import functools
 import hashlib
 import importlib
@@ -137,6 +138,7 @@ def scenes(count: int, seed: int) -> list[Scene]:
 def _torch(seed: int) -> Any:
     torch: Any = importlib.import_module("torch")
     torch.manual_seed(seed)
+    torch.set_num_threads(1)  # for models as small as these, threads do nothing but wait for each other
     return torch
 
 
@@ -464,19 +466,20 @@ def _learn_to_speak(
 
 @functools.cache
 def trained(train: Callable[[Path], str]) -> str:
-    """What a training function returns, called once a process.
+    """What a training function returns, called once a run of pytest, however many processes it has.
 
     Where the variable RUSHES_SMALL_MODELS names a folder, the models stay there for later runs.
     """
-    kept = os.environ.get("RUSHES_SMALL_MODELS")
-    if not kept:
-        return train(Path(tempfile.mkdtemp(prefix="rushes-small-")))
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or str(os.getpid())
+    kept = os.environ.get("RUSHES_SMALL_MODELS") or f"{tempfile.gettempdir()}/rushes-small-{run}"
     source = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
     folder = Path(kept) / f"{train.__name__}-{source}"
     folder.mkdir(parents=True, exist_ok=True)
     said = folder / "said.txt"
-    if not said.exists():
-        said.write_text(train(folder))
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not said.exists():
+            said.write_text(train(folder))
     return said.read_text()
 
 

@@ -112,8 +112,7 @@ def test_greedy_sentences_are_those_of_open_clip(coca: Coca, monkeypatch):
         monkeypatch.setattr(theirs_module, name, getattr(transformers, name), raising=False)
     monkeypatch.setitem(theirs_module.GENERATION_TYPES, "top_k", transformers.TopKLogitsWarper)
     monkeypatch.setattr(theirs_module, "_has_transformers", True)
-    assert coca._loaded is not None
-    loaded = coca._loaded
+    loaded = coca.loaded
     images = torch.stack([loaded.transform(scene.picture(0.5)) for scene in scenes(8, 80)])
     theirs = loaded.model.generate(images, seq_len=12, generation_type="top_k", top_k=1)
     ours = coca.describe(loaded, images)

@@ -1,85 +1,23 @@
-"""Transcripts: words are where their middle is, and stored sound is read as it was."""
+"""Recognisers are named on the command line, and stored sound is read as it was."""
 
 from __future__ import annotations
 
 import io
-import itertools
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from captioning.recogniser import (
     FLAGS,
     RECOGNISERS,
-    Utterance,
-    Word,
     load_recogniser,
     read_sound,
-    utterances_in,
-    words_in,
 )
 from captioning.speech.endpoint import flac_of
 from transforms.failures import ElementError
 from transforms.settings import ConfigError
-
-SECONDS = st.floats(0, 60, allow_nan=False)
-
-
-def said(*words: Word, language: str = "en", flags: tuple[str, ...] = ()) -> Utterance:
-    return Utterance(
-        start=words[0].start,
-        end=words[-1].end,
-        text="".join(word.text for word in words).strip(),
-        language=language,
-        words=words,
-        log_probability=-0.2,
-        no_speech=0.1,
-        compression=1.0,
-        flags=flags,
-    )
-
-
-@st.composite
-def transcripts(draw: st.DrawFn) -> list[Utterance]:
-    """Utterances in order of time whose words are numbered, so that each is known again; some last no time."""
-    times = sorted(draw(st.lists(SECONDS, min_size=2, max_size=30)))
-    words = [Word(a, b, f" w{n}", 0.5) for n, (a, b) in enumerate(itertools.pairwise(times))]
-    made, first = [], 0
-    while first < len(words):
-        past = first + draw(st.integers(1, 6))
-        made.append(said(*words[first:past]))
-        first = past
-    return made
-
-
-@given(transcripts(), st.lists(SECONDS, max_size=6))
-def test_cuts_lose_no_word_and_double_none(utterances: list[Utterance], cuts: list[float]) -> None:
-    bounds = [0.0, *sorted(cuts), 61.0]
-    parts = [words_in(utterances, a, b) for a, b in itertools.pairwise(bounds)]
-    assert " ".join(part for part in parts if part) == " ".join(one.text for one in utterances)
-
-
-def test_a_word_across_a_cut_is_where_most_of_it_is() -> None:
-    spoken = [said(Word(0.0, 1.0, " one", 0.9), Word(1.0, 2.0, " two,", 0.9), Word(2.0, 3.0, " three", 0.9))]
-    assert (words_in(spoken, 0, 1.4), words_in(spoken, 1.4, 9)) == ("one", "two, three")
-    assert (words_in(spoken, 0, 1.6), words_in(spoken, 1.6, 9)) == ("one two,", "three")
-    assert words_in(spoken, 3, 9) == ""
-
-
-def test_scripts_without_spaces_keep_none() -> None:
-    spoken = [said(Word(0.0, 0.2, "砸", 0.9), Word(0.2, 0.5, "自己", 0.9), Word(0.5, 0.8, "的脚", 0.9), language="zh")]
-    assert words_in(spoken, 0, 0.6) == "砸自己"
-    assert words_in(spoken, 0, 1) == "砸自己的脚"
-
-
-def test_a_part_of_an_utterance_keeps_its_flags() -> None:
-    whole = said(Word(0.0, 1.0, " one", 0.9), Word(1.0, 2.0, " two", 0.9), flags=("no_speech",))
-    (part,) = utterances_in([whole], 1.0, 9.0)
-    assert (part.text, part.start, part.end, part.flags) == ("two", 1.0, 2.0, ("no_speech",))
 
 
 @pytest.mark.parametrize("name", sorted(RECOGNISERS))

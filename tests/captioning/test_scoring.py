@@ -93,5 +93,5 @@ def test_texts_are_cut_at_ends_of_sentences():
 
 @installed
 def test_a_scorer_without_weights_is_refused():
-    with pytest.raises(ConfigError, match=r"--scorer:ViT-B-32@/none/w\.pt: there is no file"):
+    with pytest.raises(ConfigError, match=r"--scorer open_clip:ViT-B-32@/none/w\.pt: there is no file"):
         ImageText(ScoringSettings(model="ViT-B-32@/none/w.pt")).check()

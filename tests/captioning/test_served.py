@@ -2,68 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from captioning.captioner import Answer, has_model, load_captioner
 from captioning.endpoint import OpenAi, OpenAiSettings
+from tests.captioning.served import Served
 from tests.captioning.smallmodels import FRAMES, scenes
-from tests.servers import free_port
 from transforms.store import Store
 
 pytestmark = pytest.mark.slow
-_SERVE = "import sys; from transformers.cli.transformers import main; sys.argv[0] = 'transformers'; main()"
-
-
-class Served(NamedTuple):
-    """A running server: its address, the model it serves, the folder of its prompts, and its process."""
-
-    url: str
-    model: str
-    prompt: str
-    process: subprocess.Popen[bytes]
-
-
-@pytest.fixture(scope="module")
-def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    for package in ("fastapi", "uvicorn", "openai", "accelerate"):
-        pytest.importorskip(package, reason="pip install 'transformers[serving]'")
-    folder = tmp_path_factory.mktemp("served")
-    # Not asked for by name: where the server is missing nothing is trained.
-    model, _, prompt = request.getfixturevalue("small_vlm").partition(",prompt=")
-    port = free_port()
-    url = f"http://127.0.0.1:{port}/v1"
-    command = [sys.executable, "-c", _SERVE, "serve", model]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--dtype", "float32"]
-    quiet = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1"}
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, env={**os.environ, **quiet}, cwd=folder, stdout=log, stderr=log)
-    try:
-        _wait_for(f"http://127.0.0.1:{port}/health", process, folder / "log")
-        yield Served(url, model, prompt, process)
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 180
-    while time.monotonic() < until and process.poll() is None:
-        with contextlib.suppress(OSError, urllib.error.URLError):
-            urllib.request.urlopen(address, timeout=5).close()
-            return
-        time.sleep(0.5)
-    pytest.fail(f"transformers serve did not start: {log.read_text(errors='replace')[-2000:]}")
 
 
 def asking(served: Served, store: Path, **settings: object) -> OpenAi:

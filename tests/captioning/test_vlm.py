@@ -70,6 +70,12 @@ def test_windows_of_other_lengths_and_kinds_in_a_batch_do_not_change_an_answer(v
 
 
 @pytest.mark.slow
+def test_a_job_tells_how_far_it_is_and_loading_says_nothing(small_vlm: str, capfd: pytest.CaptureFixture[str]):
+    loaded(small_vlm)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.slow
 def test_a_broken_frame_is_an_error_at_its_place(vlm: Vlm):
     windows = [scene.window() for scene in scenes(5, 84)]
     right = texts(vlm.answer(windows))

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from captioning.recogniser import Samples, Transcript, load_recogniser, words_in
+from captioning.recogniser import Samples, Transcript, load_recogniser
 from captioning.speech.faster import FasterWhisper
+from tests.captioning.speech.heard import said
 from transforms.settings import ConfigError
 
 
@@ -113,8 +114,8 @@ def test_real_weights_hear_words_at_their_times(real_weights: Path, speech: Samp
     told = heard.transcribe(np.concatenate([silence, speech, silence]))
     assert told.language == "en"
     assert [one.flags for one in told.utterances] == [()] * len(told.utterances)
-    whole = words_in(told.utterances, 0, 100)
+    whole = said(told)
     assert "ask not what your country can do for you" in whole
     # The pause before the last clause is at 7.9 s, and so is the cut that a clip would have there.
-    assert words_in(told.utterances, 47.9, 100).lower().startswith("ask what you can do")
-    assert f"{words_in(told.utterances, 0, 47.9)} {words_in(told.utterances, 47.9, 100)}" == whole
+    assert said(told, 47.9).lower().startswith("ask what you can do")
+    assert f"{said(told, 0, 47.9)} {said(told, 47.9)}" == whole

@@ -9,9 +9,10 @@ import pytest
 
 from benchmarks import speech as benchmark
 from benchmarks import whisper_base
-from captioning.recogniser import load_recogniser, read_sound, words_in
+from captioning.recogniser import load_recogniser, read_sound
 from captioning.speech.voice import Voice
 from tests.captioning.speech import tinywhisper
+from tests.captioning.speech.heard import said
 
 CHOSEN = ("spk1_snt1.wav", "LJ050-0131.wav", "sr_french.aiff", "sr_chinese.flac", "noise1.wav", "empty.wav")
 RECORDINGS = [one for one in benchmark.RECORDINGS if one.path.endswith(CHOSEN)]
@@ -41,7 +42,7 @@ def test_both_recognisers_hear_the_same_with_the_same_weights(real_weights: Path
         f"whisper:{whisper_base.whisper_checkpoint(real_weights)}",
     )
     one, other = (load_recogniser(spec).transcribe(sound) for spec in specs)
-    assert words_in(one.utterances, 0, 9) == words_in(other.utterances, 0, 9) == "We are sure that one war is enough."
+    assert said(one) == said(other) == "We are sure that one war is enough."
     assert (one.language, other.language) == ("en", "en")
     for a, b in zip(one.utterances[0].words, other.utterances[0].words, strict=True):
         assert (a.start, a.end) == pytest.approx((b.start, b.end), abs=0.15)
