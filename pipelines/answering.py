@@ -14,12 +14,11 @@ import dataclasses
 import hashlib
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 from captioning.captioner import Answer, Frame, ModelCaptioner, Window
 from captioning.checks import sameness
-from captioning.recogniser import Recogniser, Transcript, read_sound
+from captioning.recogniser import Recogniser, Transcript, read_sound, word_columns
 from captioning.windows import Stretch, stretches
 from pipelines.describing import CAPTION, SPEECH
 from transforms import storage
@@ -28,6 +27,7 @@ from transforms.failures import ElementError
 from transforms.ranged import opened
 from transforms.samples import Samples
 from transforms.store import Store
+from transforms.threads import ahead
 
 _OF_CLIP: Final = ("clip_id", "start_seconds", "end_seconds")
 """What is stored of a clip beside what was said of it."""
@@ -37,7 +37,6 @@ _OPEN: Final = 4
 FAULTS: Final = (OSError, KeyError, ValueError, zipfile.BadZipFile)
 """What reading a file of samples may raise."""
 
-T = TypeVar("T")
 Said = Answer | ElementError
 
 
@@ -128,7 +127,7 @@ def caption(
         ConfigError: Nothing can be described: the set-up is wrong.
     """
     done: dict[int, list[dict[str, Any]]] = {}
-    open_chunks = _Chunks(chunks, captioner.kinds)
+    open_chunks = _Chunks(chunks)
     for number, chunk in enumerate(chunks):
         told = store.get(CAPTION, chunk["key"], chunk["video_id"])
         if told is not None:
@@ -152,6 +151,18 @@ def caption(
     return [[sameness_digest(answer) for answer in done[n] if "text" in answer] for n in range(len(chunks))]
 
 
+def kept(store: Store, step: str, key: str, video_id: str) -> dict[str, Any]:
+    """What models made that must be in the store.
+
+    Raises:
+        ElementError: It is not.
+    """
+    found = store.get(step, key, video_id)
+    if found is None:
+        raise ElementError("storage", f"{store.path(step, key)}: what a model made of {video_id} is gone; run again")
+    return found
+
+
 def sameness_digest(answer: Mapping[str, Any]) -> str:
     """What the answers about two clips have in common if their kinds are one and their texts the same."""
     return hashlib.sha256(f"{answer['kind']} {sameness(answer['text'])}".encode()).hexdigest()[:16]
@@ -160,8 +171,8 @@ def sameness_digest(answer: Mapping[str, Any]) -> str:
 class _Chunks:
     """The answers of chunks, as they come."""
 
-    def __init__(self, chunks: Sequence[Mapping[str, Any]], kinds: Sequence[str]) -> None:
-        self.chunks, self._kinds = chunks, kinds
+    def __init__(self, chunks: Sequence[Mapping[str, Any]]) -> None:
+        self.chunks = chunks
         self._said: dict[int, dict[tuple[str, str], list[tuple[Stretch, Said]]]] = {}
 
     def add(self, slot: _Slot, answer: Said) -> None:
@@ -272,21 +283,6 @@ def _answers(captioner: ModelCaptioner, windows: Sequence[Window]) -> list[Said]
     return answers
 
 
-def ahead(items: Iterator[T]) -> Iterator[T]:
-    """What an iterator gives, the next item made in another thread while the last one is used."""
-
-    def step() -> tuple[T, bool] | None:
-        for item in items:
-            return item, True
-        return None
-
-    with ThreadPoolExecutor(1, "ahead") as thread:
-        coming = thread.submit(step)
-        while (found := coming.result()) is not None:
-            coming = thread.submit(step)
-            yield found[0]
-
-
 def hear(task: Mapping[str, Any], recogniser: Recogniser, store: Store) -> None:
     """Have a video's sound written down, and leave the transcript in the store.
 
@@ -317,9 +313,8 @@ def _told(transcript: Transcript, offset: float, samples: int) -> dict[str, Any]
     """A transcript as it is stored, its times moved from the first sample to the first frame shown."""
     utterances = []
     for one in transcript.utterances:
-        words = [[word.start + offset, word.end + offset, word.text, word.probability] for word in one.words]
-        row = dataclasses.asdict(one)
-        utterances.append({**row, "start": one.start + offset, "end": one.end + offset, "words": words})
+        times = {"start": one.start + offset, "end": one.end + offset}
+        utterances.append({**dataclasses.asdict(one), **times, **word_columns(one.words, offset)})
     return {
         "seconds": samples / SAMPLE_RATE,
         "language": transcript.language,

@@ -17,6 +17,7 @@ import yaml
 from captioning.captioner import CAPTIONERS
 from captioning.checks import CheckSettings
 from captioning.recogniser import RECOGNISERS
+from captioning.scoring import SCORERS
 from filters.quality import QualitySettings
 from filters.rights.policy import RightsSettings
 from filters.rights.signals.visit import SignalSettings
@@ -81,6 +82,11 @@ class CaptionSettings:
     recogniser: str | None = setting(
         None,
         f"Who writes down what is said, NAME:MODEL[,SETTING=VALUE...] with a name out of {', '.join(RECOGNISERS)}",
+    )
+    scorer: str | None = setting(
+        None,
+        "Who tells how well models' captions go with their frames, NAME:MODEL[,SETTING=VALUE...] with a name out of "
+        f"{', '.join(SCORERS)}",
     )
 
 

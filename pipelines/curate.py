@@ -10,7 +10,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from pipelines import describing, engine, inference, options, pinning, steps
+from pipelines import describing, engine, options, pinning, steps
 from transforms import cutting, sources
 from transforms.settings import ConfigError
 
@@ -80,7 +80,7 @@ def run(argv: Sequence[str], job: str = "curate") -> int:
     return engine.run_job(
         job,
         words.output,
-        lambda pipeline, plan: inference.described(
+        lambda pipeline, plan: steps.described(
             steps.read_sources(pipeline, plan, settled, words.inputs, job), plan, settled
         ),
         settled,

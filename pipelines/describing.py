@@ -17,18 +17,20 @@ from captioning.captioner import (
     ModelCaptioner,
     has_model,
     load_captioner,
-    made,
     settings_json,
 )
-from captioning.recogniser import RECOGNISERS, Recogniser
+from captioning.model import Model
+from captioning.recogniser import Recogniser, load_recogniser
+from captioning.scoring import Scorer, load_scorer
 from pipelines.config import CaptionSettings, Config
 from transforms.settings import ConfigError, key_fields
 from transforms.spoken import Spoken
 from transforms.store import digest
 from transforms.store import key as store_key
 
-CAPTION, SPEECH = "caption", "speech"
-"""Steps of the store and of failures: what a captioner's model said of some clips, what a recogniser heard."""
+CAPTION, SPEECH, SCORE = "caption", "speech", "score"
+"""Steps of the store: what a captioner's model said of some clips, what a recogniser heard, how well captions fit. The
+first two are steps of failures too: a caption that cannot be scored is not done."""
 
 RECIPE: Final = 1
 """Raised when the same model would be asked other things for unchanged settings."""
@@ -71,13 +73,22 @@ def models(settings: CaptionSettings) -> list[ModelCaptioner]:
 
 @functools.lru_cache(4)
 def _recogniser(spec: str) -> Recogniser:
-    found: Recogniser = made("--recogniser", spec, RECOGNISERS)
-    return found
+    return load_recogniser(spec)
 
 
 def recogniser(settings: CaptionSettings) -> Recogniser | None:
     """The recogniser, loaded once a process but for its weights; None where none is named."""
     return _recogniser(settings.recogniser) if settings.recogniser else None
+
+
+@functools.lru_cache(4)
+def _scorer(spec: str) -> Scorer:
+    return load_scorer(spec)
+
+
+def scorer(settings: CaptionSettings) -> Scorer | None:
+    """The scorer, loaded once a process but for its weights; None where none is named."""
+    return _scorer(settings.scorer) if settings.scorer else None
 
 
 def asks(settings: CaptionSettings) -> bool:
@@ -89,15 +100,19 @@ def check(settings: CaptionSettings) -> None:
     """See before the first element that every model can be loaded.
 
     Raises:
-        ConfigError: One is unknown, or weights or packages are missing.
+        ConfigError: One is unknown, weights or packages are missing, or a scorer has nothing to score.
     """
+    if judge := scorer(settings):
+        if not models(settings):
+            raise ConfigError(f"--scorer {judge.name}: no --captioner has a model whose captions it could score")
+        _check("--scorer", judge)
     for captioner in models(settings):
         _check("--captioner", captioner)
     if heard := recogniser(settings):
         _check("--recogniser", heard)
 
 
-def _check(option: str, model: ModelCaptioner | Recogniser) -> None:
+def _check(option: str, model: Model) -> None:
     try:
         model.check()
     except ConfigError as error:
@@ -106,11 +121,24 @@ def _check(option: str, model: ModelCaptioner | Recogniser) -> None:
 
 
 def caption_settings(captioner: ModelCaptioner, config: Config, checked: bool = True) -> str:
-    """What decides a model's captions as canonical JSON, with a digest of what decides whether they are kept."""
+    """What decides a model's captions as canonical JSON, with who scored them and a digest of what decides whether they
+    are kept."""
     more: dict[str, Any] = {"window_seconds": config.captions.window_seconds}
     if checked:
         more["checks"] = digest([CHECKS, key_fields(config.checks)])[:8]
+        if judge := scorer(config.captions):
+            more["scorer"] = _scored_by(judge)
     return settings_json(captioner.settings, **more)
+
+
+def _scored_by(judge: Scorer) -> dict[str, Any]:
+    return {"name": judge.name, "model": judge.model, "revision": judge.revision, **key_fields(judge.settings)}
+
+
+def score_key(chunk_key: str, answers: Sequence[Mapping[str, Any]], judge: Scorer) -> str:
+    """The key of what the answers about a chunk score."""
+    texts = [answer.get("window_texts") or answer.get("text") for answer in answers]
+    return store_key(SCORE, RECIPE, [chunk_key, texts, _scored_by(judge)])
 
 
 def caption_signature(captioner: ModelCaptioner, kind: str, config: Config, checked: bool = True) -> Signature:

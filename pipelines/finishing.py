@@ -10,15 +10,17 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from captioning.captioner import ModelCaptioner, caption_row, settings_json
 from captioning.checks import Caption, checked
+from captioning.model import Named
 from captioning.recogniser import Recogniser
+from captioning.scoring import Scorer
 from pipelines import asking, describing, screening
-from pipelines.answering import sameness_digest
+from pipelines.answering import kept, sameness_digest
 from pipelines.config import Config
-from pipelines.describing import CAPTION, SPEECH
+from pipelines.describing import CAPTION, SCORE, SPEECH
 from transforms.failures import ElementError
 from transforms.records import CaptionRow, TranscriptRow, UtteranceRow, to_dict
 from transforms.sources import SourceRef
@@ -30,8 +32,11 @@ Made = list[tuple[str, Row]]
 Scope = tuple[str, str, tuple[str, ...], int]
 
 
+_AS_ANSWERED: Final = ("window_starts", "window_texts", "score", "tokens_in", "tokens_out", "cost")
+
+
 class Refused(NamedTuple):
-    """One clip or video that a model could not describe or hear: the step, what it was, and why."""
+    """A caption or transcript that could not be made: the step, which one (a clip may lack several), and why."""
 
     step: str
     subject: str
@@ -87,21 +92,24 @@ def finish(
     """
     done = Finished()
     video_id = video["video"]["video_id"]
-    recogniser, spoken = describing.recogniser(config.captions), None
+    recogniser, scorer = describing.recogniser(config.captions), describing.scorer(config.captions)
+    spoken = None
     if heard is not None and recogniser is not None:
-        _transcript(done, video_id, recogniser, store.get(SPEECH, heard, video_id) or {})
+        _transcript(done, video_id, recogniser, kept(store, SPEECH, heard, video_id))
         if done.counts["transcripts.answered"]:
             spoken = Spoken(row for table, row in done.rows if table == "utterances")
     for number, key in sorted(captioned):
         captioner = describing.models(config.captions)[number]
-        for answer in (store.get(CAPTION, key, video_id) or {"answers": []})["answers"]:
-            if "error_class" in answer:
-                done.refused.append(Refused(CAPTION, answer["clip_id"], _error(captioner, answer)))
+        answers = kept(store, CAPTION, key, video_id)["answers"]
+        for answer, scored in zip(answers, _scores(scorer, key, answers, video_id, store), strict=True):
+            if wrong := _error(captioner, answer) or _error(scorer, scored):
+                who = captioner.name, captioner.model, answer["kind"], captioner.prompt_version(answer["kind"])
+                done.refused.append(Refused(CAPTION, " ".join(filter(None, (answer["clip_id"], *who))), wrong))
                 continue
             times = answer["start_seconds"], answer["end_seconds"]
             said = spoken.between(*times) if spoken else video["said"].get(answer["clip_id"])
             clips = repeated.get(sameness_digest(answer), 1)
-            _caption(done, video_id, captioner, {**answer, "transcript": said, "clips": clips}, config)
+            _caption(done, video_id, captioner, {**answer, **scored, "transcript": said, "clips": clips}, config)
     texts = [row["text"] for table, row in done.rows if table in screening.TEXTS and row.get("kept", True)]
     try:
         before = [*video["texts"], *(text for source in video["sources"] for text in source["texts"])]
@@ -112,7 +120,19 @@ def finish(
     return done
 
 
-def _error(model: ModelCaptioner | Recogniser, told: Mapping[str, Any]) -> ElementError:
+def _scores(
+    scorer: Scorer | None, key: str, answers: Sequence[Mapping[str, Any]], video_id: str, store: Store
+) -> list[dict[str, Any]]:
+    """Of each answer about a chunk its score, or why it has none; None where nobody scores."""
+    if scorer is None:
+        return [{"score": None}] * len(answers)
+    found: list[dict[str, Any]] = kept(store, SCORE, describing.score_key(key, answers, scorer), video_id)["scores"]
+    return found
+
+
+def _error(model: Named | None, told: Mapping[str, Any]) -> ElementError | None:
+    if model is None or "error_class" not in told:
+        return None
     error = ElementError(told["error_class"], f"{model.name} {model.model}: {told['message']}")
     error.attempts = told["attempts"]
     return error
@@ -121,7 +141,7 @@ def _error(model: ModelCaptioner | Recogniser, told: Mapping[str, Any]) -> Eleme
 def _caption(
     done: Finished, video_id: str, captioner: ModelCaptioner, answer: Mapping[str, Any], config: Config
 ) -> None:
-    known = {name: answer[name] for name in ("kind", "text", "flags", "transcript", "clips")}
+    known = {name: answer[name] for name in ("kind", "text", "flags", "score", "transcript", "clips")}
     found = checked(Caption(**known, windows=answer["window_texts"]), config.checks)
     clip = {"clip_id": answer["clip_id"], "video_id": video_id}
     row = caption_row(
@@ -134,7 +154,7 @@ def _caption(
         kept=not found.reasons,
         reasons=list(found.reasons),
         flags=list(found.flags),
-        **{name: answer[name] for name in ("window_starts", "window_texts", "tokens_in", "tokens_out", "cost")},
+        **{name: answer[name] for name in _AS_ANSWERED},
     )
     done.rows.append(("captions", row))
     done.scopes.append(("captions", video_id, tuple(row[name] for name in CaptionRow.scope), 1))
@@ -142,8 +162,8 @@ def _caption(
 
 
 def _transcript(done: Finished, video_id: str, recogniser: Recogniser, told: Mapping[str, Any]) -> None:
-    if "error_class" in told:
-        done.refused.append(Refused(SPEECH, video_id, _error(recogniser, told)))
+    if wrong := _error(recogniser, told):
+        done.refused.append(Refused(SPEECH, video_id, wrong))
         return
     signed: dict[str, Any] = {"video_id": video_id, "recogniser": recogniser.name, "model": recogniser.model}
     utterances = [_utterance(signed, number, one) for number, one in enumerate(told["utterances"])]
@@ -168,23 +188,17 @@ def _transcript(done: Finished, video_id: str, recogniser: Recogniser, told: Map
     done.counts["transcripts.answered"] += 1
 
 
-def _utterance(signed: Mapping[str, str], number: int, said: Mapping[str, Any]) -> Row:
-    starts, ends, words, sure = [list(c) for c in zip(*said["words"], strict=True)] or [[], [], [], []]
+def _utterance(signed: Mapping[str, Any], number: int, said: Mapping[str, Any]) -> Row:
+    same = ("text", "words", "word_starts", "word_ends", "word_probabilities", "log_probability", "no_speech")
     row = UtteranceRow(
         **signed,
         number=number,
         start_seconds=said["start"],
         end_seconds=said["end"],
-        text=said["text"],
         language=said["language"] or None,
-        words=words,
-        word_starts=starts,
-        word_ends=ends,
-        word_probabilities=sure,
-        log_probability=said["log_probability"],
-        no_speech=said["no_speech"],
         compression=said["compression"],
         flags=list(said["flags"]),
+        **{name: said[name] for name in same},
     )
     return to_dict(row)
 
@@ -196,7 +210,7 @@ def _decide(done: Finished, video: Mapping[str, Any], texts: Sequence[str], conf
         Denied: One may not be used to train.
     """
     video_id = video["video"]["video_id"]
-    named = names_something(texts, config)
+    named = naming(texts, config)
     denied: screening.Denied | None = None
     for source in video["sources"]:
         if not named:
@@ -208,6 +222,7 @@ def _decide(done: Finished, video: Mapping[str, Any], texts: Sequence[str], conf
             verdicts = screening.decided(ref, video_id, config, store, texts, heard)
         except screening.Denied as error:
             done.add(screening.refused(error.rows, source["said"], config.signals.signals))
+            done.counts["sources.out"] -= 1  # It was counted when it was read.
             denied = error
         else:
             done.add({**source, "rows": _with_verdicts(source["rows"], verdicts)})
@@ -224,10 +239,10 @@ def _with_verdicts(rows: Iterable[tuple[str, Row]], verdicts: Sequence[Row]) -> 
     return [*((table, row) for table, row in rows if table != "verdicts"), *(("verdicts", row) for row in verdicts)]
 
 
-def names_something(texts: Sequence[str], config: Config) -> bool:
-    """Whether some texts name anything in the registry that a job screens with."""
+def naming(texts: Sequence[str], config: Config) -> set[str]:
+    """Those of some texts in which anything is named of the registry that a job screens with."""
     screen = screening.screen(config)
-    return bool(screen and texts and screen.matches(screening.subject(SourceRef(uri=""), None, texts)))
+    return screen.naming(texts) if screen and texts else set()
 
 
 def decided_again(video_id: str, texts: Sequence[str], config: Config, store: Store) -> Iterator[screening.Rows]:
@@ -236,7 +251,7 @@ def decided_again(video_id: str, texts: Sequence[str], config: Config, store: St
     Raises:
         Denied: One may not be used to train.
     """
-    if not names_something(texts, config):
+    if not naming(texts, config):
         return
     import pyarrow.dataset as ds  # Tables are large, and few tasks read one.
 

@@ -7,9 +7,10 @@ What travels is names and small records, never a frame.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import apache_beam as beam
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult, RunInference
@@ -17,18 +18,37 @@ from apache_beam.pvalue import AsDict, PCollection, TaggedOutput
 from apache_beam.transforms import combiners
 
 from captioning.captioner import ModelCaptioner
+from captioning.http import EndpointSettings
 from captioning.recogniser import Recogniser
-from pipelines import answering, describing, finishing, screening
+from captioning.scoring import Scorer
+from pipelines import answering, describing, finishing, judging, screening
 from pipelines.config import Config
-from pipelines.steps import ROWS, TALLY, WANTED, Gathering, failure
+from pipelines.steps import ROWS, TALLY, Gathering, failure
 from pipelines.writing import RunPlan
-from transforms import merge, records, spoken
+from transforms import records, spoken
 from transforms.spoken import Spoken
 from transforms.store import Store
 
-_WHOLE, _HEAR, _SAID = "whole", "hear", "said"
+_WHOLE, _CAPTIONED, _HEAR, _SAID = "whole", "captioned", "hear", "said"
+_REPEATED: Final = 2
+"""A text that so many clips have got is counted: the least that `caption_common` can be."""
 _BATCHES: Final = 4
 """Batches of a model that one call of its handler is given: one too small in so many, and frames read ahead."""
+
+
+class Done(NamedTuple):
+    """What comes out of a model beside its task: digests of texts, and the milliseconds of all that came with it."""
+
+    digests: Sequence[str] = ()
+    ms: int = 0
+
+
+def _done(
+    batch: Sequence[dict[str, Any]], told: Iterable[Sequence[str]], began: float, revision: str
+) -> Iterator[PredictionResult]:
+    ms = round((time.monotonic() - began) * 1000)
+    for number, (task, digests) in enumerate(zip(batch, told, strict=True)):
+        yield PredictionResult(task, Done(digests, 0 if number else ms), revision)
 
 
 class CaptionHandler(ModelHandler[dict[str, Any], PredictionResult, ModelCaptioner]):
@@ -48,7 +68,6 @@ class CaptionHandler(ModelHandler[dict[str, Any], PredictionResult, ModelCaption
     def load_model(self) -> ModelCaptioner:
         """The captioner with its weights: one copy a process."""
         captioner = describing.models(self._settings)[self._number]
-        captioner.check()
         if hasattr(captioner, "answers"):  # One that is paid by the answer keeps each of them.
             captioner.answers = Store(self._root)
         captioner.load()
@@ -58,9 +77,9 @@ class CaptionHandler(ModelHandler[dict[str, Any], PredictionResult, ModelCaption
         self, batch: Sequence[dict[str, Any]], model: ModelCaptioner, inference_args: dict[str, Any] | None = None
     ) -> Iterator[PredictionResult]:
         """Answer some chunks; a clip that cannot be described fails alone."""
+        began = time.monotonic()
         texts = answering.caption(batch, model, self._settings.window_seconds, Store(self._root))
-        for chunk, digests in zip(batch, texts, strict=True):
-            yield PredictionResult(chunk, (self._number, digests), model.revision)
+        return _done(batch, texts, began, model.revision)
 
     def get_metrics_namespace(self) -> str:
         """The step's name."""
@@ -69,6 +88,41 @@ class CaptionHandler(ModelHandler[dict[str, Any], PredictionResult, ModelCaption
 
 def _size(chunk: Mapping[str, Any]) -> int:
     return sum(len(clip["kinds"]) for clip in chunk["clips"])
+
+
+class ScoreHandler(ModelHandler[dict[str, Any], PredictionResult, Scorer]):
+    """Has a scorer tell how well captions go with their frames; the scores go to the store.
+
+    Args:
+        config: The job's configuration.
+        root: The output folder.
+    """
+
+    def __init__(self, config: Config, root: str) -> None:
+        self._settings, self._root = config.captions, root
+        judge = describing.scorer(config.captions)
+        assert judge is not None
+        # Most clips have their texts of a chunk held against one set of frames.
+        super().__init__(min_batch_size=judge.batch_size, max_batch_size=judge.batch_size, element_size_fn=_size)
+
+    def load_model(self) -> Scorer:
+        """The scorer with its weights: one copy a process."""
+        judge = describing.scorer(self._settings)
+        assert judge is not None
+        judge.load()
+        return judge
+
+    def run_inference(
+        self, batch: Sequence[dict[str, Any]], model: Scorer, inference_args: dict[str, Any] | None = None
+    ) -> Iterator[PredictionResult]:
+        """Score some chunks; a caption that cannot be scored fails alone."""
+        began = time.monotonic()
+        judging.score(batch, model, self._settings.window_seconds, Store(self._root))
+        return _done(batch, [()] * len(batch), began, model.revision)
+
+    def get_metrics_namespace(self) -> str:
+        """The step's name."""
+        return describing.SCORE
 
 
 class SpeechHandler(ModelHandler[dict[str, Any], PredictionResult, Recogniser]):
@@ -87,7 +141,6 @@ class SpeechHandler(ModelHandler[dict[str, Any], PredictionResult, Recogniser]):
         """The recogniser with its weights: one copy a process."""
         recogniser = describing.recogniser(self._settings)
         assert recogniser is not None
-        recogniser.check()
         recogniser.load()
         return recogniser
 
@@ -95,9 +148,10 @@ class SpeechHandler(ModelHandler[dict[str, Any], PredictionResult, Recogniser]):
         self, batch: Sequence[dict[str, Any]], model: Recogniser, inference_args: dict[str, Any] | None = None
     ) -> Iterator[PredictionResult]:
         """Transcribe some videos; one that cannot be heard fails alone."""
+        began = time.monotonic()
         for task in batch:
             answering.hear(task, model, Store(self._root))
-            yield PredictionResult(task, None, model.revision)
+        return _done(batch, [()] * len(batch), began, model.revision)
 
     def get_metrics_namespace(self) -> str:
         """The step's name."""
@@ -128,25 +182,31 @@ class Describe(beam.PTransform[Any, Any]):
             | "Ask" >> beam.ParDo(_Ask(plan, config)).with_outputs(TALLY, _HEAR, _SAID, *tags, main=_WHOLE)
         )
         answered: dict[str, PCollection[Any]] = {_WHOLE: asked[_WHOLE], _SAID: asked[_SAID]}
-        texts = []
-        for number, tag in zip(numbers, tags, strict=True):
-            found = (
-                asked[tag]
-                | f"Spread{number}" >> beam.Reshuffle()
-                | f"Caption{number}" >> RunInference(CaptionHandler(config, number, plan.root))
+        worked = {}
+        worked[describing.CAPTION] = captioned = [
+            asked[tag]
+            | f"Spread{number}" >> _Spread(describing.models(config.captions)[number])
+            | f"Caption{number}" >> RunInference(CaptionHandler(config, number, plan.root))
+            for number, tag in zip(numbers, tags, strict=True)
+        ] | "AllCaptions" >> beam.Flatten(pipeline=wanted.pipeline)
+        scored = captioned
+        if config.captions.scorer:
+            worked[describing.SCORE] = scored = (
+                captioned
+                | "Captioned" >> beam.Map(lambda result: result.example)
+                | "Score" >> RunInference(ScoreHandler(config, plan.root))
             )
-            answered[tag] = found | f"Name{number}" >> beam.Map(_captioned)
-            texts.append(found | f"Texts{number}" >> beam.FlatMap(_texts))
+        answered[_CAPTIONED] = scored | "Name" >> beam.Map(_captioned)
         if config.captions.recogniser:
-            answered[_HEAR] = (
+            worked[describing.SPEECH] = heard = (
                 asked[_HEAR]
-                | "SpreadSound" >> beam.Reshuffle()
+                | "SpreadSound" >> _Spread(describing.recogniser(config.captions))
                 | "Hear" >> RunInference(SpeechHandler(config, plan.root))
-                | "NameSpeech" >> beam.Map(_heard)
             )
+            answered[_HEAR] = heard | "NameSpeech" >> beam.Map(_heard)
         repeated = (
-            texts
-            | "AllTexts" >> beam.Flatten(pipeline=wanted.pipeline)
+            captioned
+            | "Texts" >> beam.FlatMap(lambda result: result.inference.digests)
             | "CountTexts" >> combiners.Count.PerElement()
             | "Repeated" >> beam.Filter(_is_repeated)
         )
@@ -155,25 +215,36 @@ class Describe(beam.PTransform[Any, Any]):
             | "GroupByVideo" >> beam.CoGroupByKey()
             | "Finish" >> beam.ParDo(_Finish(plan, config), AsDict(repeated)).with_outputs(ROWS, TALLY)
         )
-        tallies = (asked[TALLY], done[TALLY]) | "AllTallies" >> beam.Flatten()
+        times = [found | f"Time_{step}" >> beam.FlatMap(_time, step) for step, found in worked.items()]
+        tallies = (asked[TALLY], done[TALLY], *times) | "AllTallies" >> beam.Flatten()
         return {ROWS: done[ROWS], TALLY: tallies}
 
 
-def described(made: Mapping[str, PCollection[Any]], plan: RunPlan, config: Config) -> dict[str, PCollection[Any]]:
-    """Rows and tallies of a job with those of its captions and transcripts; without a model as they are."""
-    own = {name: made[name] for name in (ROWS, TALLY)}
-    if not describing.asks(config.captions):
-        return own
-    found = made[WANTED] | "Describe" >> Describe(plan, config)
-    return {name: (own[name], found[name]) | f"Described_{name}" >> beam.Flatten() for name in own}
+class _Spread(beam.PTransform[Any, Any]):
+    """Tasks to all workers; those for an endpoint to as few as it bears: a key has one worker at a time."""
 
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        settings = model.settings
+        self._lanes = min(settings.workers, settings.concurrency) if isinstance(settings, EndpointSettings) else 0
 
-REPEATED: Final = 3
-"""A text that so many clips have got is counted."""
+    def expand(self, tasks: PCollection[Any]) -> PCollection[Any]:
+        """Wire the steps."""
+        spread: PCollection[Any]
+        if not (lanes := self._lanes):
+            spread = tasks | beam.Reshuffle()
+        else:
+            spread = (
+                tasks
+                | "Lane" >> beam.Map(lambda task: (int(task["key"][-8:], 16) % lanes, task))
+                | "GroupByLane" >> beam.GroupByKey()
+                | "InLane" >> beam.FlatMap(lambda lane: lane[1])
+            )
+        return spread
 
 
 def _is_repeated(counted: tuple[str, int]) -> bool:
-    return counted[1] >= REPEATED
+    return counted[1] >= _REPEATED
 
 
 def _chunks(number: int) -> str:
@@ -185,13 +256,11 @@ def _by_bucket(wanted: Mapping[str, Any], buckets: int) -> tuple[int, Mapping[st
 
 
 def _captioned(result: Any) -> tuple[str, tuple[int, str]]:
-    number, _ = result.inference
-    return result.example["video_id"], (number, result.example["key"])
+    return result.example["video_id"], (result.example["captioner"], result.example["key"])
 
 
-def _texts(result: Any) -> Iterable[str]:
-    _, digests = result.inference
-    return list(digests)
+def _time(result: Any, step: str) -> list[tuple[str, int]]:
+    return [(f"{step}_ms", result.inference.ms)] if result.inference.ms else []
 
 
 def _heard(result: Any) -> tuple[str, str]:
@@ -204,9 +273,6 @@ class _Ask(Gathering):
     def __init__(self, plan: RunPlan, config: Config) -> None:
         super().__init__(plan)
         self._config = config
-
-    def setup(self) -> None:
-        describing.check(self._config.captions)
 
     def process(self, element: tuple[int, Iterable[Mapping[str, Any]]]) -> Iterator[Any]:
         """Plan one bucket."""
@@ -230,7 +296,7 @@ class _Ask(Gathering):
                     asked = _size(chunk)
                     counts["captions.asked"] += asked
                     wanted -= asked
-                    yield TaggedOutput(_chunks(number), chunk)
+                    yield TaggedOutput(_chunks(number), {**chunk, "captioner": number})
                 counts["captions.reused"] += wanted
             if recogniser is not None and whole["video"]["audio_uri"]:
                 task = describing.speech_task(whole["video"], recogniser, transcripts.get(video_id, ()))
@@ -251,8 +317,10 @@ class _Ask(Gathering):
         for row in self._rows_of("transcripts", bucket, videos):
             transcripts[row["video_id"]].add(tuple(row[name] for name in _TRANSCRIPT))
         for table in screening.TEXTS if screened else ():
-            for row in self._rows_of(table, bucket, videos, ("text",)):
-                if finishing.names_something([row["text"]], self._config):
+            rows = list(self._rows_of(table, bucket, videos, ("text",)))
+            named = finishing.naming([row["text"] for row in rows], self._config)
+            for row in rows:
+                if row["text"] in named:
                     texts[row["video_id"]].append(row["text"])
         return captions, transcripts, texts
 
@@ -268,12 +336,8 @@ class _Ask(Gathering):
     def _rows_of(
         self, table: str, bucket: int, videos: set[str], names: Sequence[str] = ()
     ) -> Iterator[dict[str, Any]]:
-        record, corpus = records.BY_TABLE[table], self._plan.corpus
-        parts = self._plan.bases.get(table, {}).get(bucket, ())
-        names = ["video_id", *(names or _COLUMNS[table])]
-        for row in merge.read_parts(record, corpus.table_uri(table), parts, names).to_pylist():
-            if row["video_id"] in videos:
-                yield row
+        rows = self._plan.stored(table, bucket, ["video_id", *(names or _COLUMNS[table])])
+        return (row for row in rows if row["video_id"] in videos)
 
 
 _CAPTION: Final = ("captioner", "model", "kind", "prompt_version", "revision", "settings")
@@ -293,11 +357,11 @@ class _Finish(Gathering):
     def process(self, element: tuple[str, Mapping[str, Sequence[Any]]], repeated: Mapping[str, int]) -> Iterator[Any]:
         """Finish one video."""
         video_id, found = element
-        captioned = [one for tag, names in found.items() if tag not in (_WHOLE, _HEAR, _SAID) for one in names]
         said = {clip_id: text for part in found[_SAID] for clip_id, text in part.items()}
         heard = next(iter(found.get(_HEAR, ())), None)
         (video,) = found[_WHOLE]
-        done = finishing.finish({**video, "said": said}, captioned, heard, self._config, self._store, repeated)
+        video = {**video, "said": said}
+        done = finishing.finish(video, found[_CAPTIONED], heard, self._config, self._store, repeated)
         self._rows.add(done.rows, done.scopes, done.gone)
         for step, subject, error in done.refused:
             self._rows.add([("failures", failure(self._plan.run_id, step, subject, error, video_id))], [])

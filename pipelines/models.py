@@ -32,6 +32,8 @@ examples:
 
 exit codes: 0 all are there and run, 1 one is missing or fails, 2 wrong usage"""
 
+_OWN: Final = ("captioner", "recogniser", "scorer")
+"""What is checked by its word."""
 _INDENT: Final = "  "
 _LABEL: Final = 10
 _SHOWN: Final = 300  # characters of an answer
@@ -56,15 +58,13 @@ def parser() -> options.Parser:
         "check",
         help="load every model of a preset, or any others, and run each",
         description="Load every model of a preset, or those that are named, and run each once, one after the other.",
-        usage="rushes models check [PRESET] [--captioner X] [--recogniser X] [--models FOLDER] [--json]",
+        usage="rushes models check [PRESET] [--captioner X] [--recogniser X] [--scorer X] [--models FOLDER] [--json]",
     )
     check.add_argument("preset", nargs="?", metavar="PRESET", help=", ".join(presets.presets()))
-    check.add_argument(
-        "--captioner", action="append", default=[], metavar="X", help="a captioner, as jobs take it; repeatable"
-    )
-    check.add_argument(
-        "--recogniser", action="append", default=[], metavar="X", help="a recogniser, as jobs take it; repeatable"
-    )
+    for name in _OWN:
+        check.add_argument(
+            f"--{name}", action="append", default=[], metavar="X", help=f"a {name}, as jobs take it; repeatable"
+        )
     _add_models(check)
     check.add_argument("--json", action="store_true", help="print one JSON object a model, in a list")
     check.set_defaults(run=check_models)
@@ -127,7 +127,7 @@ def check_models(words: argparse.Namespace) -> int:
     if words.preset:
         for choice in presets.preset(words.preset).choices:
             asked.append((choice.option, presets.filled(choice.word, known), choice))
-    own = [("--captioner", word) for word in words.captioner] + [("--recogniser", word) for word in words.recogniser]
+    own = [(f"--{name}", word) for name in _OWN for word in getattr(words, name)]
     for option, word in own:
         trying.named(option, word)  # A word that is wrong is told before anything is loaded.
         asked.append((option, word, None))
@@ -191,7 +191,7 @@ def licence_beside(word: str) -> str:
     """What the model card beside a model's weights says of its licence, or that there is none.
 
     Args:
-        word: Of `--captioner` or `--recogniser`; the path of its weights ends it or stands before its first comma.
+        word: Of an option that names a model; the path of its weights ends it or stands before its first comma.
     """
     path = Path(word.split(",")[0].partition(":")[2].rpartition("@")[2])
     card = (path if path.is_dir() else path.parent) / "README.md"

@@ -10,10 +10,10 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
-from pipelines import describing, engine, inference, options, pinning, screening
+from pipelines import describing, engine, options, pinning, screening, steps
 from pipelines.steps import ROWS, TALLY, WANTED, Gathering
 from pipelines.writing import RunPlan
-from transforms import merge, records, tables
+from transforms import tables
 from transforms.settings import ConfigError
 from transforms.store import Store
 
@@ -68,7 +68,7 @@ def run(argv: Sequence[str]) -> int:
             | "Spread" >> beam.Reshuffle()
             | "ReadClips" >> beam.ParDo(_ReadClips(plan)).with_outputs(ROWS, TALLY, main=WANTED)
         )
-        return inference.described({name: found[name] for name in (ROWS, TALLY, WANTED)}, plan, settled)
+        return steps.described({name: found[name] for name in (ROWS, TALLY, WANTED)}, plan, settled)
 
     return engine.run_job(
         "recaption",
@@ -89,21 +89,15 @@ class _ReadClips(Gathering):
         store = Store(self._plan.root)
         marked = screening.marked(store)
         clips: dict[str, list[dict[str, Any]]] = {}
-        for row in self._read("clips", element, [*describing.CLIP_COLUMNS, "kept"]):
+        for row in self._plan.stored("clips", element, [*describing.CLIP_COLUMNS, "kept"]):
             if row["kept"]:
                 clips.setdefault(row["video_id"], []).append(row)
         self._counts.update({"captions.asked": 0})  # A run over nothing has its line in the balance too.
-        for video in self._read("videos", element, describing.VIDEO_COLUMNS):
+        for video in self._plan.stored("videos", element, describing.VIDEO_COLUMNS):
             if video["video_id"] in marked and screening.silenced(store, video["video_id"]):
                 continue
             yield from describing.wanted(video, clips.get(video["video_id"], ()))
         yield from self._sendable(everything=False)
-
-    def _read(self, table: str, bucket: int, names: Sequence[str]) -> list[dict[str, Any]]:
-        parts = self._plan.bases.get(table, {}).get(bucket, ())
-        uri = self._plan.corpus.table_uri(table)
-        rows: list[dict[str, Any]] = merge.read_parts(records.BY_TABLE[table], uri, parts, names).to_pylist()
-        return rows
 
 
 if __name__ == "__main__":

@@ -158,9 +158,6 @@ def problems(steps: Sequence[Step], merge_problems: Sequence[str]) -> list[str]:
     return found
 
 
-_COUNTED = {"captions": "captions", "transcripts": "transcripts"}
-
-
 def over_ratio(step: Step, ratio: float, unreachable_ratio: float, least: int) -> str:
     """Whether more of something failed than the run may bear, in words; empty when not.
 
@@ -170,6 +167,7 @@ def over_ratio(step: Step, ratio: float, unreachable_ratio: float, least: int) -
         unreachable_ratio: Largest share of those that could not be reached.
         least: Fewer failures than this never stop a run.
     """
+    what = step.step if step.step in ("captions", "transcripts") else "sources"
     away = step.failed.get("unreachable", 0)
     other = sum(step.failed.values()) - away
     for count, limit, words, option in (
@@ -178,7 +176,7 @@ def over_ratio(step: Step, ratio: float, unreachable_ratio: float, least: int) -
     ):
         if count >= least and count > limit * step.came:
             return (
-                f"{count} of {step.came} {_COUNTED.get(step.step, 'sources')} {words}, over {option} {limit:g}:"
+                f"{count} of {step.came} {what} {words}, over {option} {limit:g}:"
                 " only `failures` and `runs` were written. "
                 f"What was measured stays in the store; mend the cause or raise {option} and run again"
             )

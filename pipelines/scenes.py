@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from pipelines import describing, engine, inference, options, pinning, steps
+from pipelines import describing, engine, options, pinning, steps
 from transforms import storage, tables
 
 GROUPS = ("run", "cut", "quality", "bucket", "clips", "captions", "checks", "rights", "pool")
@@ -54,7 +54,7 @@ def run(argv: Sequence[str]) -> int:
     return engine.run_job(
         "scenes",
         words.output,
-        lambda pipeline, plan: inference.described(steps.recut_videos(pipeline, plan, settled, uris), plan, settled),
+        lambda pipeline, plan: steps.described(steps.recut_videos(pipeline, plan, settled, uris), plan, settled),
         settled,
         words.runner,
         beam_args,

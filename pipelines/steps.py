@@ -21,7 +21,7 @@ from apache_beam.pvalue import PCollection
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from pipelines import clipping, measuring, recorded, screening
+from pipelines import clipping, describing, measuring, recorded, screening
 from pipelines.config import Config
 from pipelines.writing import RunPlan
 from transforms import progress, sources, storage
@@ -403,3 +403,15 @@ class _VideoTask:
             {"video": video, "config": self.config, "root": self.root},
             video["video_id"],
         )
+
+
+def described(made: Mapping[str, PCollection[Any]], plan: RunPlan, config: Config) -> dict[str, PCollection[Any]]:
+    """Rows and tallies of a job with those of its captions and transcripts; without a model as they are."""
+    own = {name: made[name] for name in (ROWS, TALLY)}
+    if not describing.asks(config.captions):
+        return own
+    # Where PyTorch is installed, Beam's part of it imports that: 5 s and 600 MB, which a job without models saves.
+    from pipelines import inference
+
+    found = made[WANTED] | "Describe" >> inference.Describe(plan, config)
+    return {name: (own[name], found[name]) | f"Described_{name}" >> beam.Flatten() for name in own}

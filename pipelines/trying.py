@@ -30,7 +30,9 @@ from PIL import Image
 
 from captioning.captioner import Captioner, Frame, Window, has_model, load_captioner
 from captioning.http import EndpointSettings
+from captioning.model import Named
 from captioning.recogniser import Recogniser, Samples, load_recogniser
+from captioning.scoring import Scorer, Seen, load_scorer
 from captioning.weights import device_of
 from pipelines.shots import Shot, pictures
 from transforms.audio import SAMPLE_RATE
@@ -50,6 +52,9 @@ _OFFLINE: Final = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 _ONCE: Final[Mapping[str, Any]] = {"again": False, "retries": 0}
 """Settings of recognisers, and what keeps each from hearing a doubtful window once more."""
 
+_TEXT: Final = "a photo of a landscape"
+"""What a scorer holds against the rendered frame."""
+
 _Found = TypeVar("_Found")
 
 
@@ -58,14 +63,14 @@ class Tried:
     """What became of a model that was tried.
 
     Attributes:
-        option: `--captioner` or `--recogniser`.
+        option: `--captioner`, `--recogniser` or `--scorer`.
         word: What followed it.
         state: `READY`, `MISSING` or `FAILED`.
         said: Why it is not ready, in a line.
         revision: Digest of its weights.
         device: What it ran on, where that is known.
         load_seconds: From a process without it to its weights in memory.
-        speeds: By kind of caption, windows of one frame a second; of a recogniser, under `sound`, seconds of sound a
+        speeds: By kind of caption, or under `score`, windows of one frame a second; under `sound`, seconds of sound a
             second.
         answers: By the same names, what it said.
         memory: The most the process held, in bytes; 0 where the system doesn't tell.
@@ -85,27 +90,27 @@ class Tried:
     device_memory: int = 0
 
 
-def named(option: str, word: str) -> Captioner | Recogniser:
+def named(option: str, word: str) -> Named:
     """What a word of the command line names; nothing of it is loaded.
 
     Raises:
         ConfigError: There is none of that name, or a setting is wrong.
     """
-    return load_captioner(word) if option == "--captioner" else load_recogniser(word)
+    return _LOAD[option](word)
 
 
 def tried(option: str, word: str) -> Tried:
     """Try a model in a process of its own.
 
     Args:
-        option: `--captioner` or `--recogniser`.
+        option: `--captioner`, `--recogniser` or `--scorer`.
         word: What follows it.
 
     Raises:
-        ConfigError: The word names no captioner or recogniser, or a setting is wrong.
+        ConfigError: The word names nothing that there is, or a setting is wrong.
     """
     found = named(option, word)
-    if option == "--captioner" and not hasattr(found, "answer"):
+    if not hasattr(found, "load"):
         return Tried(option=option, word=word, state=READY, revision=found.revision)
     with tempfile.TemporaryDirectory() as folder:
         result, log = Path(folder) / "result", Path(folder) / "log"
@@ -141,7 +146,7 @@ def try_here(option: str, word: str) -> Tried:
         state = FAILED
         found.load()
         loaded = time.perf_counter() - begun
-        speeds, answers = _described(found) if option == "--captioner" else _heard(found)
+        speeds, answers = _ASK[option](found)
     except (ConfigError, ElementError) as error:
         # The option and its word are told with it.
         said = " ".join(str(error).split()).removeprefix(f"{option} {word.split(',')[0]}: ")
@@ -161,7 +166,11 @@ def try_here(option: str, word: str) -> Tried:
     )
 
 
-def _described(captioner: Captioner) -> tuple[dict[str, float], dict[str, str]]:
+_Told = tuple[dict[str, float], dict[str, str]]
+"""Speeds and answers."""
+
+
+def _described(captioner: Captioner) -> _Told:
     """Windows a second and the answer, for every kind that a captioner with a model writes."""
     assert has_model(captioner)
     speeds, answers = {}, {}
@@ -183,7 +192,7 @@ def _described(captioner: Captioner) -> tuple[dict[str, float], dict[str, str]]:
     return speeds, answers
 
 
-def _heard(recogniser: Recogniser) -> tuple[dict[str, float], dict[str, str]]:
+def _heard(recogniser: Recogniser) -> _Told:
     """Seconds of sound a second, and what was heard."""
     # Everything counts as voice: what is rendered need not pass for one, and is to reach the model. Hearing what may be
     # nonsense once more is no measure of anything.
@@ -197,6 +206,27 @@ def _heard(recogniser: Recogniser) -> tuple[dict[str, float], dict[str, str]]:
     transcript, seconds = _timed(lambda: listening.transcribe(samples), settings)
     said = " ".join(utterance.text for utterance in transcript.utterances)
     return {"sound": len(samples) / SAMPLE_RATE / seconds}, {"sound": said}
+
+
+def _scored(scorer: Scorer) -> _Told:
+    """Windows a second, and the score of a plain text."""
+    seen = Seen([_TEXT], [frame()])
+    (scores,), seconds = _timed(lambda: scorer.score([seen]), scorer.settings)
+    if isinstance(scores, ElementError):
+        raise scores
+    return {"score": 1 / seconds}, {"score": f"{scores[0]:.3f} for {_TEXT!r}"}
+
+
+_LOAD: Final[Mapping[str, Callable[[str], Named]]] = {
+    "--captioner": load_captioner,
+    "--recogniser": load_recogniser,
+    "--scorer": load_scorer,
+}
+_ASK: Final[Mapping[str, Callable[[Any], _Told]]] = {
+    "--captioner": _described,
+    "--recogniser": _heard,
+    "--scorer": _scored,
+}
 
 
 def _timed(ask: Callable[[], _Found], settings: Any) -> tuple[_Found, float]:

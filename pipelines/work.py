@@ -136,8 +136,8 @@ def _waiting(found: Mapping[str, Any], source: SourceRef, said: screening.Rows, 
     own = {name: [one for one in found[name] if one[0] in _OF_SOURCES] for name in ("rows", "scopes")}
     rest = {name: [one for one in found[name] if one[0] not in _OF_SOURCES] for name in ("rows", "scopes")}
     texts = [row["text"] for table, row in rest["rows"] if table == "captions"]
-    named = [text for text in texts if finishing.names_something([text], settled)]
-    held = {"ref": dataclasses.asdict(source), "said": said, "texts": named, **own}
+    named = finishing.naming(texts, settled)
+    held = {"ref": dataclasses.asdict(source), "said": said, "texts": sorted(named), **own}
     video = next(row for table, row in rest["rows"] if table == "videos")
     kept = [row for table, row in rest["rows"] if table == "clips" and row["kept"]]
     return {**found, **rest, "wanted": list(describing.wanted(video, kept, held))}

@@ -18,7 +18,7 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
 from pipelines import report, screening
-from transforms import commits, records, storage, tables
+from transforms import commits, merge, records, storage, tables
 from transforms.commits import Bases
 from transforms.merge import Merged, Part
 from transforms.store import Store, canonical, read_if_there
@@ -64,6 +64,14 @@ class RunPlan:
     def corpus(self) -> tables.Corpus:
         """The output folder."""
         return tables.Corpus(self.root, self.buckets)
+
+    def stored(self, table: str, bucket: int, names: Sequence[str]) -> list[dict[str, Any]]:
+        """Columns of one bucket of a table, as the run found it."""
+        parts = self.bases.get(table, {}).get(bucket, ())
+        rows: list[dict[str, Any]] = merge.read_parts(
+            records.BY_TABLE[table], self.corpus.table_uri(table), parts, names
+        ).to_pylist()
+        return rows
 
 
 class WriteTables(beam.PTransform[Any, Any]):

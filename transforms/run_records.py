@@ -20,9 +20,12 @@ class FailureRow:
 
     run_id: str = column("The run that met it.")
     step: str = column(
-        "The step that failed: `list`, `read`, `probe`, `measure`, `audio`, `scenes`, `clips`, `caption`, `clip_files`."
+        "The step that failed: `list`, `read`, `probe`, `measure`, `audio`, `scenes`, `clips`, `caption`, `speech`, "
+        "`clip_files`."
     )
-    subject: str = column("What failed: a uri, a list's row, a video_id, a clip_id.")
+    subject: str = column(
+        "What failed: a uri, a list's row, a video_id, a clip_id (of a caption the rest of its key follows)."
+    )
     video_id: str | None = column("The video, where its bytes were read.", default=None)
     error_class: str = column("Class out of a small fixed set; `docs/failures.md` says what to do about each.")
     message: str = column("What was wrong and where.")

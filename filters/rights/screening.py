@@ -136,6 +136,10 @@ class Screen:
             found += said.matches
         return found
 
+    def naming(self, texts: Sequence[str]) -> set[str]:
+        """Those of some texts in which something of the registry is named."""
+        return {text for text, found in zip(texts, self._matcher.texts(texts, "caption"), strict=True) if found.matches}
+
     def decided(
         self, matches: Sequence[Match], subjects: Iterable[str], signals: Sequence[Signal] = ()
     ) -> dict[str, Decision]:

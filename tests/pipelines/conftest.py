@@ -1,14 +1,20 @@
-"""One curated output for all tests that only read it or work on a copy."""
+"""One curated output for all tests that only read it or work on a copy, and who captions it."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipelines import scenes
+from tests.captioning.faultserver import FaultServer
+from tests.captioning.smallmodels import small_coca
 from tests.pipelines import corpora
 from transforms import pool
+
+__all__ = ["small_coca"]
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +33,17 @@ def curated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     finally:
         pool.kill_all()
     return out
+
+
+@pytest.fixture
+def out(curated: Path, tmp_path: Path) -> Path:
+    """A curated output whose footage is gone."""
+    shutil.copytree(curated, tmp_path / "out")
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def server() -> Iterator[FaultServer]:
+    """An endpoint that says of frames what is true of them alone."""
+    with FaultServer() as running:
+        yield running

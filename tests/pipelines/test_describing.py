@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +19,9 @@ from tests.pipelines import corpora
 from tests.pipelines.test_release import KNOWN
 from tests.pipelines.test_screening import known
 from transforms import pool, storage, tables, views
+from transforms.failures import ElementError
 from transforms.settings import ConfigError
 from transforms.store import Store
-
-
-@pytest.fixture
-def server() -> Iterator[FaultServer]:
-    with FaultServer() as running:
-        yield running
-
-
-@pytest.fixture
-def out(curated: Path, tmp_path: Path) -> Path:
-    """A curated output whose footage is gone."""
-    shutil.copytree(curated, tmp_path / "out")
-    return tmp_path / "out"
 
 
 def asking(server: FaultServer, model: str = "eyes", **more: Any) -> list[str]:
@@ -79,6 +66,7 @@ def test_every_clip_gets_the_captions_of_its_own_frames_once_and_no_source_is_op
     assert len(clips) > 1
     assert told["balance"]["captions"]["in"] == told["balance"]["captions"]["kept"] == 2 * len(clips)
     assert (told["decoded_frames"], told["read_bytes"]) == (0, 0)
+    assert 0 < told["step_seconds"]["caption"] < told["elapsed_seconds"]
     for kind in ("short", "dense"):
         found = {row["clip_id"]: row["text"] for row in captions(out, captioner="openai", kind=kind)}
         assert found == {clip["clip_id"]: true_text(out, clip, kind) for clip in clips}
@@ -130,7 +118,8 @@ def test_a_clip_that_fails_is_named_alone_and_asked_again_by_the_next_run(server
         "in": len(clips), "kept": len(clips) - 1, "dropped": {}, "dropped_total": 0, "failed": {"unreachable": 1},
     }  # fmt: skip
     (failure,) = [row for row in corpora.rows(out)["failures"] if row["step"] == "caption"]
-    assert (failure["subject"], failure["attempts"]) == (bad["clip_id"], 2)
+    assert failure["subject"].split()[:-1] == [bad["clip_id"], "openai", "eyes", "short"]
+    assert failure["attempts"] == 2
     assert "openai eyes" in failure["message"]
 
     server.wrong = lambda asked: None
@@ -138,6 +127,15 @@ def test_a_clip_that_fails_is_named_alone_and_asked_again_by_the_next_run(server
     assert again(out, *asking(server, kinds="short"))[0] == 0
     assert len(server.posts) == before + 1
     assert len(captions(out, captioner="openai")) == len(clips)
+
+
+def test_a_clip_that_lacks_two_kinds_is_two_failures(server: FaultServer, out: Path):
+    server.wrong = lambda asked: error(500) if asked.method == "POST" else None
+    code, told = again(out, *asking(server, attempts=1))
+    wanted = 2 * len(kept_clips(out))
+    assert code == 3
+    assert told["balance"]["captions"]["failed"] == {"unreachable": wanted}
+    assert len([row for row in corpora.rows(out)["failures"] if row["step"] == "caption"]) == wanted
 
 
 def _says(asked: Asked) -> str:
@@ -268,5 +266,5 @@ def test_a_recogniser_is_refused_by_its_name():
 def test_storage_is_where_frames_come_from(out: Path):
     clip = kept_clips(out)[0]
     storage.delete(str(out / clip["measure_uri"] / "samples.zip"))
-    with Pictures(Store(str(out))) as pictures, pytest.raises(Exception, match="curate its source again"):
+    with Pictures(Store(str(out))) as pictures, pytest.raises(ElementError, match="curate its source again"):
         pictures.times(clip["measure_uri"], clip)

@@ -187,6 +187,16 @@ def test_weights_that_are_none_are_told(coca, tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_a_scorer_holds_a_text_against_the_rendered_frame(coca, capsys):
+    code, told = check(capsys, "--scorer", f"open_clip:{coca.partition(':')[2]}")
+    assert code == 0, told
+    assert line(told, "speed").endswith(" windows a second (score, 1 frame)")
+    score, _, text = line(told, "score").partition(" for ")
+    assert -1 <= float(score) <= 1
+    assert text == "'a photo of a landscape'"
+
+
+@pytest.mark.slow
 def test_a_recogniser_hears_the_rendered_second(tmp_path, capsys):
     for package in ("torch", "whisper", "faster_whisper", "silero_vad"):
         pytest.importorskip(package, reason="pip install 'rushes[models]'")
