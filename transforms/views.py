@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from transforms import tables
+from transforms import mixing, tables
 from transforms.spoken import COLUMNS, Spoken
 
 
-def training(corpus: tables.Corpus, number: int | None = None) -> pa.Table:
+def training(corpus: tables.Corpus, number: int | None = None, originals: Sequence[str] = ()) -> pa.Table:
     """Kept clips with where they came from and what is said of them, without what a verdict keeps out or has no source.
 
     Every column of `clips`, then `uri` (the first of the video's sources in order of name), `caption` (the first
     `short` caption that was kept, in order of captioner, one of a model before `attributes`) and `speech` (what is said
     in the clip, without utterances that may be invented; null where nobody listened). Both are null where a source
     keeps its video from being captioned.
+
+    With `originals`, columns of source lists, also what `mixing` chooses from: `original` (the text that a list gave
+    for the video in one of them), and `captioner` and `caption_model` (who wrote `caption`). A video that may not be
+    captioned has no original text either: nobody said that its owner's words are any freer than ours about it.
     """
-    return _training(corpus, number, _rights(corpus, number))
+    return _training(corpus, number, _rights(corpus, number), originals)
 
 
-def trainable(corpus: tables.Corpus, number: int | None = None) -> pa.Table:
+def trainable(corpus: tables.Corpus, number: int | None = None, originals: Sequence[str] = ()) -> pa.Table:
     """What a trainer may use: rows of `training` whose every source was screened and let in to train.
 
     Added: `registry_version`, the oldest that let one of its sources in, and `origin`, null where nobody says that the
     video was generated.
     """
     rights = _rights(corpus, number)
-    rows = _training(corpus, number, rights)
+    rows = _training(corpus, number, rights, originals)
     screened = sorted(set(rights.versions) - rights.unscreened)
     rows = rows.filter(pc.is_in(rows.column("video_id"), pa.array(screened, pa.string())))
     versions = [rights.versions[video] for video in rows.column("video_id").to_pylist()]
@@ -71,23 +76,37 @@ def _rights(corpus: tables.Corpus, number: int | None) -> _Rights:
     return found
 
 
-def _training(corpus: tables.Corpus, number: int | None, rights: _Rights) -> pa.Table:
+def described(corpus: tables.Corpus, number: int | None = None) -> pa.Array:
+    """Videos whose captions may be shown: they have a source, and none that is kept from training or captioning."""
+    rights = _rights(corpus, number)
+    return pa.array(sorted({*rights.versions, *rights.unscreened} - rights.kept_out - rights.silent), pa.string())
+
+
+def _training(corpus: tables.Corpus, number: int | None, rights: _Rights, originals: Sequence[str]) -> pa.Table:
     clips = tables.read(corpus, "clips", number, where=ds.field("kept"))
-    sources = tables.read(corpus, "sources", number, ["uri", "video_id"])
+    sources = tables.read(corpus, "sources", number, ["uri", "video_id", *(["metadata"] if originals else [])])
     usable = (ds.field("kind") == "short") & (ds.field("kept").is_null() | ds.field("kept"))
-    captions = tables.read(corpus, "captions", number, ["clip_id", "captioner", "text"], usable)
+    captions = tables.read(corpus, "captions", number, ["clip_id", "captioner", "model", "text"], usable)
     uri = _first(sources.sort_by("uri"), "video_id", "uri")
     # A video whose last source was refused, or changed, has nobody left to ask about it.
     let_in = sorted(set(uri) - rights.kept_out)
     clips = clips.filter(pc.is_in(clips.column("video_id"), pa.array(let_in, pa.string())))
     measured = pc.equal(captions.column("captioner"), "attributes")
-    order = [("measured", "ascending"), ("captioner", "ascending"), ("text", "ascending")]
-    caption = _first(captions.append_column("measured", measured).sort_by(order), "clip_id", "text")
+    order = [(name, "ascending") for name in ("measured", "captioner", "text", "model")]
+    captions = captions.append_column("measured", measured).sort_by(order)
     columns = {name: clips.column(name) for name in clips.column_names}
-    pairs = zip(clips.column("clip_id").to_pylist(), clips.column("video_id").to_pylist(), strict=True)
-    texts = [None if video in rights.silent else caption.get(clip) for clip, video in pairs]
-    columns["uri"] = pa.array([uri.get(v) for v in clips.column("video_id").to_pylist()], pa.string())
-    columns["caption"] = pa.array(texts, pa.string())
+    ids, videos = clips.column("clip_id").to_pylist(), clips.column("video_id").to_pylist()
+
+    def said_of(keys: list[str], found: dict[str, str]) -> pa.Array:
+        pairs = zip(keys, videos, strict=True)
+        return pa.array([None if video in rights.silent else found.get(key) for key, video in pairs], pa.string())
+
+    columns["uri"] = pa.array([uri.get(video) for video in videos], pa.string())
+    columns["caption"] = said_of(ids, _first(captions, "clip_id", "text"))
+    if originals:
+        columns["original"] = said_of(videos, mixing.originals(sources, originals))
+        columns["captioner"] = said_of(ids, _first(captions, "clip_id", "captioner"))
+        columns["caption_model"] = said_of(ids, _first(captions, "clip_id", "model"))
     spoken = _spoken(corpus, number, set(let_in) - rights.silent)
     spans = zip(*(clips.column(name).to_pylist() for name in ("video_id", "start_seconds", "end_seconds")), strict=True)
     said = [spoken[video].between(start, end) if video in spoken else None for video, start, end in spans]

@@ -40,6 +40,6 @@ def test_what_is_drawn_or_framed_can_be_seen(name, theme):
     assert min(contrast(COLOURS[name][theme], COLOURS[ground][theme]) for ground in ("ground", "panel")) >= 3
 
 
-@pytest.mark.parametrize("name", ["page.css", "theme.js", "report.js", "timeline.js"])
+@pytest.mark.parametrize("name", ["page.css", "theme.js", "report.js", "timeline.js", "compare.css", "compare.js"])
 def test_assets_ask_nothing_of_a_network(name):
     assert not re.search(r"https?:|@import|url\(|\bfetch\(|XMLHttpRequest|\beval\(", asset_text(name))

@@ -142,6 +142,38 @@ def test_what_a_verdict_keeps_out_is_in_no_view_and_what_was_not_screened_is_not
     assert trainable == {"v1": ("words", 3), "v3": (None, 5)}
 
 
+def test_a_view_gives_original_texts_and_who_wrote_the_caption_where_it_is_asked(tmp_path):
+    videos = {"v1": ["a.mp4", "b.mp4"], "v2": ["c.mp4", "d.mp4"], "v3": ["e.mp4"], "v4": ["f.mp4"], "v5": ["g.mp4"]}
+    made = []
+    for video, uris in videos.items():
+        for uri in uris:
+            said = {} if uri in ("a.mp4", "f.mp4") else {"Title": f"of {uri}", "licence": "CC0"}
+            made.append(("sources", {**source(uri, video), "metadata": said}))
+            silent, denied = uri == "d.mp4", uri == "e.mp4"
+            # Nobody asked about g.mp4.
+            made += verdicts(uri, video, denied, silent, 5) if uri != "g.mp4" else []
+        made.append(("clips", clip(f"k-{video}", video, 0, True)))
+        for captioner, model in (("vlm", "smol"), ("attributes", "attributes")):
+            text = caption(f"k-{video}", video, captioner, "short", f"by {captioner}")
+            made.append(("captions", {**text, "model": model}))
+    corpus = committed(str(tmp_path / "out"), "first", made)
+    names = ["original", "caption", "captioner", "caption_model"]
+    ours = ("by vlm", "vlm", "smol")
+    expected = {
+        "v1": ("of b.mp4", *ours),
+        "v2": (None,) * 4,  # One of its sources may not be captioned: so neither may the other.
+        "v4": (None, *ours),
+        "v5": ("of g.mp4", *ours),
+    }
+    for name, view in views.VIEWS.items():
+        table = view(corpus, None, ("caption", "title"))
+        found = {row["video_id"]: tuple(row[n] for n in names) for row in table.to_pylist()}
+        assert found == {video: said for video, said in expected.items() if name == "training" or video != "v5"}
+        plain_view = view(corpus)
+        assert set(table.column_names) - set(plain_view.column_names) == set(names) - {"caption"}
+        assert table.select(plain_view.column_names).equals(plain_view), "what is asked for changes nothing else"
+
+
 def test_what_has_no_source_any_more_is_in_no_view(tmp_path):
     left = [("clips", clip("k1", "v1", 0, True)), ("captions", caption("k1", "v1", "attributes", "short", "words"))]
     made = [("sources", source("c.mp4", "v2")), ("clips", clip("k3", "v2", 0, True)), *left]
