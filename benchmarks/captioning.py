@@ -5,8 +5,9 @@
 
 makes CoCa models of true size with random weights, and captions frames of 512x288. `bare` is the model's own time:
 sentences about pictures that lie ready as tensors. `ours` is `Coca.answer` from JPEGs: decoding, resizing, batches,
-texts. Random weights end no sentence early, so every one has all its words; the share is that of our code at the batch
-size at which the bare model is fastest. Claim: at most 10 %.
+texts. Both are processor time, in turns, the least of some rounds: others on the machine disturb that least. Set
+OMP_NUM_THREADS=1, or waiting threads count as work. Random weights end no sentence early, so every one has all its
+words; the share is that of our code at the batch size at which the bare model is fastest. Claim: at most 10 %.
 """
 
 from __future__ import annotations
@@ -45,18 +46,19 @@ def jpegs(count: int) -> list[bytes]:
     return found
 
 
-def seconds(work: Callable[[], Any], rounds: int) -> float:
-    """The least wall time of a few rounds, which others on the machine disturb least."""
-    found = []
+def seconds(works: Sequence[Callable[[], Any]], rounds: int) -> list[float]:
+    """The least processor time of each of some works that take turns."""
+    found: list[list[float]] = [[] for _ in works]
     for _ in range(rounds):
-        began = time.perf_counter()
-        work()
-        found.append(time.perf_counter() - began)
-    return min(found)
+        for work, times in zip(works, found, strict=True):
+            began = time.process_time()
+            work()
+            times.append(time.process_time() - began)
+    return [min(times) for times in found]
 
 
 def measure(model: str, batches: Sequence[int], words: int, images: int, rounds: int) -> list[tuple[int, float, float]]:
-    """Pictures a second for each batch size: of the model alone, and through `Coca.answer`."""
+    """Pictures a second of a core for each batch size: of the model alone, and through `Coca.answer`."""
     torch: Any = importlib.import_module("torch")
     open_clip: Any = importlib.import_module("open_clip")
     frames = jpegs(images)
@@ -71,14 +73,12 @@ def measure(model: str, batches: Sequence[int], words: int, images: int, rounds:
         torch.save(open_clip.create_model(model).state_dict(), weights)
         settings = CocaSettings(model=f"{model}@{weights}", max_length=words)
         coca = Coca(settings)
-        coca.load()
-        loaded = coca._loaded
-        assert loaded is not None
+        loaded = coca.loaded
         ready = torch.stack([loaded.transform(decoded(jpeg)) for jpeg in frames])
         ready = ready.to(device=loaded.device, dtype=loaded.dtype)
         for batch in batches:
             one = Coca(CocaSettings(model=settings.model, max_length=words, batch_size=batch))
-            one._loaded = loaded
+            one.loaded = loaded
 
             def bare(batch: int = batch) -> None:
                 for first in range(0, images, batch):
@@ -89,7 +89,8 @@ def measure(model: str, batches: Sequence[int], words: int, images: int, rounds:
                     one.answer(windows[first : first + one.batch_size])
 
             bare()  # the first call of a size is slower
-            found.append((batch, images / seconds(bare, rounds), images / seconds(ours, rounds)))
+            alone, all_of_it = seconds((bare, ours), rounds)
+            found.append((batch, images / alone, images / all_of_it))
     return found
 
 

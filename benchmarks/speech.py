@@ -30,11 +30,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from benchmarks import whisper_base
-from captioning.recogniser import Recogniser, Samples, Shares, Transcript, load_recogniser, read_sound, words_in
+from captioning.recogniser import Recogniser, Samples, Shares, Transcript, load_recogniser, read_sound, word_columns
 from captioning.speech.endpoint import flac_of
 from captioning.speech.sound import SoundSettings, shares_of
 from captioning.speech.voice import VoiceSettings, load_voice, spans_of
 from transforms.audio import SAMPLE_RATE
+from transforms.spoken import Spoken
 
 MOST_WRONG, MOST_APART, MOST_OWN = 0.12, 0.02, 0.10
 
@@ -139,7 +140,8 @@ def errors_of(recording: Recording, transcript: Transcript) -> Errors | None:
     if recording.text is None:
         return None
     wanted = words_of(recording.text, recording.languages[0])
-    heard = words_of(words_in(transcript.utterances, 0.0, recording.until), recording.languages[0])
+    spoken = Spoken({**word_columns(one.words), "flags": one.flags} for one in transcript.utterances)
+    heard = words_of(spoken.between(0.0, recording.until), recording.languages[0])
     return Errors(errors_between(wanted, heard), len(wanted))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
 import logging
@@ -10,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from typing import NoReturn
 
 from transforms.failures import ElementError
 from transforms.settings import ConfigError
@@ -19,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ingest": ("pipelines.ingest", "read and measure footage, without cutting it"),
     "scenes": ("pipelines.scenes", "cut and filter again from the store; no source is opened"),
     "recaption": ("pipelines.recaption", "caption and transcribe again with other models; no source is opened"),
+    "captions": ("pipelines.captions", "what captioners wrote, side by side"),
     "models": ("pipelines.models", "model set-ups: what they are, and whether they run here"),
     "screen": ("pipelines.screen", "a changed registry against everything made: what to withdraw"),
     "release": ("pipelines.release", "what may be trained on, frozen for one recipient"),
@@ -87,7 +90,7 @@ def _leaving_at_once() -> Iterator[None]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of `rushes`."""
+    """Run the command that a command line names; returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     listed = "\n".join(f"  {name:<9} {text}" for name, (_, text) in COMMANDS.items())
     if not words or words[0] in ("-h", "--help", "help"):
@@ -110,5 +113,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+def entry() -> NoReturn:
+    """`rushes` as a program: its exit code is the command's, whatever native libraries do at their own end.
+
+    One with threads that still run may abort a process that goes by the book, after all of its work (PyTorch beside
+    deltalake did). So what Python has to do at its end is done, and the rest is left to the system.
+    """
+    code = main()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    entry()

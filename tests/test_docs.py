@@ -136,7 +136,7 @@ def test_every_command_can_be_typed(words, inside):
             _, given = options.settle(own.parse_args(mine), GROUPS[name])
             assert given.output
             assert given.inputs or name in ("scenes", "recaption", "screen")
-        elif name in ("demo", "eval-cuts", "browse", "explain", "release"):
+        elif name in ("demo", "eval-cuts", "browse", "explain", "release", "captions"):
             importlib.import_module(main.COMMANDS[name][0]).parser().parse_args(argv)
         else:
             assert main.main(rest) == 0

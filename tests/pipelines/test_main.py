@@ -31,6 +31,30 @@ def test_without_a_command_the_commands_are_listed(capsys):
         assert f"{name:<9} {what}" in first
 
 
+def test_a_job_without_models_loads_no_part_of_them():
+    code = "import sys; from pipelines import curate, ingest, scenes; print([m for m in {} if m in sys.modules])"
+    told = subprocess.run(
+        [sys.executable, "-c", code.format(["torch", "apache_beam.ml.inference", "whisper", "open_clip"])],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert told.stdout == "[]\n", told.stderr
+
+
+def test_what_a_library_does_at_its_end_changes_no_exit_code():
+    code = """
+import atexit, ctypes, sys
+ctypes.CDLL(None).on_exit(ctypes.CDLL(None).abort, None)
+atexit.register(print, "python's own end")
+from pipelines.main import entry
+sys.argv = ["rushes", {!r}]
+entry()
+"""
+    for word, returned in (("help", 0), ("nothing", 2)):
+        told = subprocess.run([sys.executable, "-c", code.format(word)], capture_output=True, text=True, timeout=120)
+        assert told.returncode == returned
+        assert told.stdout.endswith("python's own end\n")
+
+
 def test_a_command_that_is_not_there_is_named(capsys):
     assert main.main(["curte"]) == 2
     told = capsys.readouterr()
