@@ -5,7 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SET_UP := pyproject.toml setup.py constraints.txt
-PYTEST := $(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+PYTEST := $(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --max-worker-restart 1
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -38,7 +38,7 @@ $(PY):
 	"$(PYTHON)" -m venv $(VENV)
 
 $(VENV)/installed: $(SET_UP) | $(PY)
-	$(PIP_INSTALL) --editable '.[pages,rights]'
+	$(PIP_INSTALL) --editable '.[pages,rights,generate]'
 	@touch $@
 
 $(VENV)/installed-dev: $(SET_UP) | $(PY)
