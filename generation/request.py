@@ -1,7 +1,7 @@
 """Request: the one thing that every engine is asked for, whatever the mode, and the id and seed that follow from it.
 
-The id is made of everything that decides what comes back and of the cell it is for, so that a second run of an unchanged
-campaign asks for nothing, and a changed prompt, engine, reference or registry version is another request.
+The id is made of everything that decides what comes back and of the cell it is for, so that a second run of an
+unchanged campaign asks for nothing, and a changed prompt, engine, reference or registry version is another request.
 """
 
 from __future__ import annotations

@@ -208,15 +208,31 @@ def assets_back(
             groups.setdefault((row["use"], conditions_of(row)), []).append(row)
         for (use, conditions), some in sorted(groups.items(), key=str):
             matches = [subjects.certain(w)._replace(component=row["component"]) for row in some for w in _works(row)]
-            findings = screen.under(conditions).decided(matches, ())[use].findings
+            asked = screen.under(conditions)
+            # What is shown needs its grants for as long as it is, whatever the regime of other footage.
+            asked.settings = dataclasses.replace(asked.settings, display_regime="opt-in")
+            findings = asked.decided(matches, ())[use].findings
             first = min(some, key=lambda row: str(row["at"]))
             when = Made(datetime.fromisoformat(first["at"]), first["registry_version"], _licensed(some))
-            if why := recall(findings, when, screen.entries(matches), _kept_out(screen)):
+            if why := recall(findings, when, screen.entries(matches), _kept_out(screen), ongoing=use == "display"):
                 found.append(Back("asset", name, "", use, why))
     return found
 
 
-def row_of(back: Back, screen: Screen, run_id: str) -> dict[str, Any]:
+def withdrawn(corpus: tables.Corpus, base: int, backs: Iterable[Back]) -> list[dict[str, Any]]:
+    """The rows of the assets among what must be withdrawn, with the reason in them."""
+    why: dict[str, list[str]] = {}
+    for back in backs:
+        if back.kind == "asset" and back.why.action != "review":
+            why.setdefault(back.id, []).extend(back.why.entries or back.why.words)
+    rows = _read(corpus, "assets", base, None, ds.field("asset_id").isin(list(why))) if why else []
+    return [
+        {**row, "factors": dict(row["factors"] or ()), "withdrawn": "; ".join(dict.fromkeys(why[row["asset_id"]]))}
+        for row in rows
+    ]
+
+
+def row_of(back: Back, screen: Screen, run_id: str, removed: bool = False) -> dict[str, Any]:
     """The row of `retractions` that tells it."""
     return to_dict(
         RetractionRow(
@@ -231,7 +247,7 @@ def row_of(back: Back, screen: Screen, run_id: str) -> dict[str, Any]:
             words=list(back.why.words),
             registry_version=screen.state.number,
             at=screen.at.isoformat(),
-            removed=False,
+            removed=removed,
             action=back.why.action,
         )
     )

@@ -47,6 +47,8 @@ def left(snapshot: Snapshot, elapsed: float) -> float | None:
 
 def line(snapshot: Snapshot, elapsed: float) -> str:
     """Where a run stands, in one line."""
+    if snapshot.note:
+        return f"{clock(elapsed)}  {snapshot.note}"
     rest = left(snapshot, elapsed)
     return (
         f"{clock(elapsed)}  sources {snapshot.sources_done}/{snapshot.sources_total}"
@@ -61,6 +63,18 @@ def line(snapshot: Snapshot, elapsed: float) -> str:
 def _live(snapshot: Snapshot, elapsed: float, title: str) -> Group:
     rest = left(snapshot, elapsed)
     table = Table.grid(padding=(0, 2))
+    if not snapshot.note:
+        _sources(table, snapshot, elapsed)
+    table.add_row("time", f"{clock(elapsed)}" + (f"   {clock(rest)} left" if rest is not None else ""))
+    now = time.monotonic()
+    children = [
+        Text(f"  {child.phase:<9} {clock(now - child.since)}  {child.label[-80:]}", style="dim", no_wrap=True)
+        for child in list(snapshot.children.values())[:16]
+    ]
+    return Group(Text(title, style="bold"), *([Text(snapshot.note)] if snapshot.note else []), table, *children)
+
+
+def _sources(table: Table, snapshot: Snapshot, elapsed: float) -> None:
     table.add_row(
         "sources",
         f"[bold]{snapshot.sources_done}[/bold] of {snapshot.sources_total}   {snapshot.sources_reused} reused   "
@@ -72,13 +86,6 @@ def _live(snapshot: Snapshot, elapsed: float, title: str) -> Group:
         f"   {snapshot.footage_seconds / max(elapsed, 1e-6):.1f} footage-seconds per second",
     )
     table.add_row("clips", f"[green]{snapshot.clips_kept} kept[/green]   {snapshot.clips_dropped} dropped")
-    table.add_row("time", f"{clock(elapsed)}" + (f"   {clock(rest)} left" if rest is not None else ""))
-    now = time.monotonic()
-    children = [
-        Text(f"  {child.phase:<9} {clock(now - child.since)}  {child.label[-80:]}", style="dim", no_wrap=True)
-        for child in list(snapshot.children.values())[:16]
-    ]
-    return Group(Text(title, style="bold"), table, *children)
 
 
 def watch(worker: Running, listener: Listener | None, console: Console, title: str) -> None:

@@ -15,13 +15,18 @@ DONE, FAILURES, REFUSED = "done", "failures", "refused"
 written."""
 
 
+_OF_THEIR_OWN = ("list", "audio", "clip_files", "caption", "speech")
+_GENERATED = {"request": "requests", "asset": "assets"}
+"""Steps of failures that have a line of the balance to themselves; what else fails is a source."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One line of the balance.
 
     Attributes:
         step: What went through: `list`, `sources`, `videos`, `audio`, `clips`, `clip_files`, `captions`,
-            `transcripts`.
+            `transcripts`, `requests`, `assets`.
         came: Elements that came in.
         kept: Elements that went on.
         dropped: Elements left out on purpose, by reason. Reasons of one element may be several: see `dropped_total`.
@@ -74,7 +79,7 @@ def balance(tally: Mapping[str, int], summaries: Mapping[str, Sequence[Mapping[s
     by_step: dict[str, dict[str, int]] = {}
     for name, count in _add(summaries.get("failures", ()), "classes").items():
         step, _, error_class = name.partition("/")
-        place = step if step in ("list", "audio", "clip_files", "caption", "speech") else "sources"
+        place = step if step in (*_OF_THEIR_OWN, *_GENERATED) else "sources"
         by_step.setdefault(place, {})[error_class] = by_step.get(place, {}).get(error_class, 0) + count
     rows = {table: _sum(found, "rows") for table, found in summaries.items()}
     clips = summaries.get("clips", ())
@@ -130,6 +135,13 @@ def balance(tally: Mapping[str, int], summaries: Mapping[str, Sequence[Mapping[s
         steps.append(_texts("captions", tally, summaries, by_step.get("caption", {})))
     if "transcripts.asked" in tally:
         steps.append(_texts("transcripts", tally, summaries, by_step.get("speech", {})))
+    for failing, step in _GENERATED.items():
+        if f"{step}.in" in tally:
+            kept = _sum(summaries.get(step, ()), "kept")
+            left = f"{step}.dropped."
+            dropped = {name.removeprefix(left): n for name, n in sorted(tally.items()) if name.startswith(left)}
+            total = sum(dropped.values())
+            steps.append(Step(step, tally[f"{step}.in"], kept, dropped, total, by_step.get(failing, {})))
     return steps
 
 

@@ -10,7 +10,7 @@ import json
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -195,10 +195,26 @@ class _Assets(Gathering):
             screen = screening.screen(self._config)
             assert screen is not None
             told = frozenset() if self._apply else descent.told(corpus, base)
-            for back in descent.assets_back(screen, made, None):
-                if back.key not in told:
-                    self._rows.add([("retractions", descent.row_of(back, screen, self._plan.run_id))], [])
+            backs = [back for back in descent.assets_back(screen, made, None) if back.key not in told]
+            gone = descent.withdrawn(corpus, base, backs) if self._apply else []
+            names = {row["asset_id"] for row in gone}
+            for row in gone:
+                self._rows.add([("assets", row)], [("assets", row["asset_id"], (row["asset_id"],), 1)])
+            for back in backs:
+                removed = back.id in names and back.why.action != "review"
+                self._rows.add([("retractions", descent.row_of(back, screen, self._plan.run_id, removed))], [])
         yield from self._sendable(everything=False)
+
+
+def _assets(corpus: tables.Corpus, names: Collection[str]) -> list[dict[str, Any]]:
+    """Rows of some assets. A plate may be of several, and one that still stands needs it."""
+    rows = tables.read(corpus, "assets").to_pylist() if names else []
+    needed = {row["plate_uri"] for row in rows if row["withdrawn"] is None}
+    return [
+        {**row, "plate_uri": None if row["plate_uri"] in needed else row["plate_uri"]}
+        for row in rows
+        if row["asset_id"] in names
+    ]
 
 
 def _tell(corpus: tables.Corpus, apply: bool) -> None:
@@ -217,25 +233,31 @@ def _tell(corpus: tables.Corpus, apply: bool) -> None:
         say(f"  {kind} {readable(name)}: {min(actions, key=ACTIONS.index)}")
     if len(rows) > len(back) and not apply:
         say("Footage left the view `trainable`; --apply removes what is denied.")
+    if counts["asset"] and not apply:
+        say("--apply removes the files of assets that must be withdrawn.")
     if back:
-        say("Releases and assets are never edited: who has them must be told.")
+        say("Releases are never edited, and assets may be out: who has them must be told.")
     if rows and not apply:
         say(f"  rushes show {storage.redact(corpus.root)} retractions")
     if not apply:
         return
     parts = [uri for record in records.RECORDS for uri in tables.replaced_parts(corpus, record.table)]
-    for uri in parts:
+    taken = {row["id"] for row in rows if row["kind"] == "asset" and row["removed"]}
+    files = [row[name] for row in _assets(corpus, taken) for name in ("uri", "plate_uri") if row[name]]
+    for uri in (*parts, *(corpus.uri(*name.split("/")) for name in files)):
         storage.delete(uri)
     receipt = {
         "run_id": run_id,
         "removed": [{name: row[name] for name in ("kind", "id", "entries")} for row in rows if row["removed"]],
         "to_take_back": [{name: row[name] for name in ("kind", "id", "video_id", "action", "entries")} for row in back],
+        "asset_files": files,
         "table_parts": [uri[len(corpus.root) :].strip("/") for uri in parts],
         "at": datetime.now(UTC).isoformat(),
     }
     uri = corpus.uri("runs", run_id, "receipt.json")
     storage.write_bytes(uri, json.dumps(receipt, indent=1).encode())
-    say(f"Removed: {sum(row['removed'] for row in rows)} rows and {len(parts)} replaced parts of tables.")
+    of_assets = f", {len(files)} files of assets" if files else ""
+    say(f"Removed: {sum(row['removed'] for row in rows)} rows{of_assets} and {len(parts)} replaced parts of tables.")
     say(f"Receipt: {storage.redact(uri)}")
 
 

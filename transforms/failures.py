@@ -27,6 +27,9 @@ CLASSES: Final[dict[str, str]] = {
     "changed": "The source changed while it was read: run again when it is complete.",
     "storage": "Reading or writing the store failed after retries: check space and permissions.",
     "over_budget": "A clip file had no room left: raise --clip-bytes-budget or free some space, and run again.",
+    "bad_copy": "A text cannot be set: no font has its letters, or its place is too small: shorten it or add a font.",
+    "bad_take": "What an engine made failed its checks as often as it may: see its gates, and change the words.",
+    "not_made": "A request was refused, failed, or waits for a person: `rushes generate` tells which, and why.",
     "internal": "A fault of this program: please report it with the traceback.",
 }
 """Every failure class, with what a person can do about it."""

@@ -122,6 +122,10 @@ def summarise(record: type[Any], table: pa.Table) -> dict[str, Any]:
         counts["kept"] = sum(kept)
         reasons = collections.Counter(r for row in table.column("reasons").to_pylist() for r in row or ())
         counts["reasons"] = dict(sorted(reasons.items()))
+    elif record is records.RequestRow:
+        counts["kept"] = table.column("state").to_pylist().count("stored")
+    elif record is records.AssetRow:
+        counts["kept"] = sum(why is None for why in table.column("withdrawn").to_pylist())
     elif record is records.VideoRow:
         counts["seconds"] = sum(d or 0.0 for d in table.column("duration").to_pylist())
         counts["frames"] = sum(table.column("frames").to_pylist())

@@ -2,8 +2,9 @@
 
 Datagrams because they can neither block a worker nor fail it, and because Beam's runners give a worker no other way to
 speak to the main process. They may be lost: nothing that a run records or decides comes from them; reports count rows.
-An event is a small JSON object: counters of `Snapshot` with what to add to them, and `child`, `phase`, `label` for what
-a child is doing now. The address holds a random token, so that datagrams of other programs are ignored.
+An event is a small JSON object: counters of `Snapshot` with what to add to them, `child`, `phase`, `label` for what
+a child is doing now, and `note` for what a job says of itself. The address holds a random token, so that datagrams of
+other programs are ignored.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class Snapshot:
         decoded_frames: Frames decoded so far, unfinished sources included.
         clips_kept: Clips kept by the filters.
         clips_dropped: Clips dropped by the filters.
+        note: What a job says of itself instead; empty where sources tell it.
         children: Process id (as text) to what that child is doing; idle children are absent.
     """
 
@@ -59,6 +61,7 @@ class Snapshot:
     decoded_frames: int = 0
     clips_kept: int = 0
     clips_dropped: int = 0
+    note: str = ""
     children: Mapping[str, ChildState] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
 
     def add(self, event: Mapping[str, Any], now: float) -> Snapshot:
@@ -70,6 +73,8 @@ class Snapshot:
                 continue
             before = getattr(self, name)
             changes[name] = before + (value if isinstance(before, float) else int(value))
+        if "note" in event:
+            changes["note"] = _text(event["note"])
         if "child" in event and "phase" in event:
             changes["children"] = self._children_after(event, now)
         return dataclasses.replace(self, **changes) if changes else self
@@ -86,7 +91,7 @@ class Snapshot:
         return MappingProxyType(children)
 
 
-COUNTERS: Final = tuple(f.name for f in dataclasses.fields(Snapshot) if f.name != "children")
+COUNTERS: Final = tuple(f.name for f in dataclasses.fields(Snapshot) if f.name not in ("note", "children"))
 """Names of the counters an event may add to."""
 
 

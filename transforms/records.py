@@ -17,6 +17,8 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from transforms.column import column
+from transforms.generated_records import AssetRow as AssetRow
+from transforms.generated_records import RequestRow as RequestRow
 from transforms.release_records import LicensedUseRow as LicensedUseRow
 from transforms.release_records import ReleaseClipRow as ReleaseClipRow
 from transforms.release_records import ReleaseRow as ReleaseRow
@@ -345,6 +347,8 @@ Row = (
     | LicensedUseRow
     | RetractionRow
     | MarkRow
+    | RequestRow
+    | AssetRow
     | FailureRow
     | RunRow
 )
@@ -362,6 +366,8 @@ RECORDS: tuple[type[Any], ...] = (
     LicensedUseRow,
     RetractionRow,
     MarkRow,
+    RequestRow,
+    AssetRow,
     FailureRow,
     RunRow,
 )

@@ -18,7 +18,13 @@ from transforms import records
 MAX_BYTES = 60_000
 """Largest encoded batch: below the 64 kB that any shuffled element may have."""
 
-_BUCKETED_BY = {"sources": "uri", "verdicts": "subject", "rights_signals": "subject"}
+_BUCKETED_BY = {
+    "sources": "uri",
+    "verdicts": "subject",
+    "rights_signals": "subject",
+    "requests": "request_id",
+    "assets": "asset_id",
+}
 
 
 @dataclass
@@ -120,8 +126,8 @@ class Collector:
 
 
 def bucket_value(table: str, row: dict[str, Any]) -> str | None:
-    """The value whose hash decides a row's bucket: the video, or the uri of a source and its verdicts; None for a table
-    that is only appended."""
+    """The value whose hash decides a row's bucket: the video; the uri of a source and its verdicts; request; asset.
+    None for a table that is only appended."""
     if not records.BY_TABLE[table].scope:
         return None
     value: str = row[_BUCKETED_BY.get(table, "video_id")]

@@ -94,7 +94,9 @@ class Recall:
     words: tuple[str, ...]
 
 
-def recall(findings: Iterable[Finding], made: Made, entries: Entries, kept_out: Collection[str]) -> Recall | None:
+def recall(
+    findings: Iterable[Finding], made: Made, entries: Entries, kept_out: Collection[str], ongoing: bool = False
+) -> Recall | None:
     """What today's findings on a use ask for what was made of it; None where it may stay.
 
     Args:
@@ -102,12 +104,13 @@ def recall(findings: Iterable[Finding], made: Made, entries: Entries, kept_out: 
         made: When it was made, and under whose grants.
         entries: What the findings were made from.
         kept_out: Verdicts that keep footage out; what none of them is asks nothing back.
+        ongoing: The use goes on, as showing does: a grant whose last day has passed allows it no longer.
     """
     said = {s.statement_id: s for s in entries.statements}
     asking: list[tuple[str, Finding, tuple[str, ...]]] = []
     for finding in findings:
         if finding.verdict in ("deny", "review") and finding.verdict in kept_out:
-            action, names = _asked(finding, made, entries, said)
+            action, names = _asked(finding, made, entries, said, ongoing)
             if action:
                 asking.append((action if finding.verdict == "deny" else "review", finding, names))
     if not asking:
@@ -121,7 +124,7 @@ def recall(findings: Iterable[Finding], made: Made, entries: Entries, kept_out: 
 
 
 def _asked(
-    finding: Finding, made: Made, entries: Entries, said: Mapping[str, StatementRow]
+    finding: Finding, made: Made, entries: Entries, said: Mapping[str, StatementRow], ongoing: bool
 ) -> tuple[str, tuple[str, ...]]:
     """The action that one reason asks for, empty if none, and the statements that ask it."""
     if not finding.entries:
@@ -130,6 +133,8 @@ def _asked(
         if any(work.minor for work in line) or not _all_granted(line, made, entries):
             return "withdraw", ()
         reasons = _taken_back(line, made, entries)
+        if ongoing and not reasons:
+            return "withdraw", ()
     else:
         reasons = (*finding.entries, *finding.also)
     asked: dict[str, str] = {}

@@ -177,7 +177,7 @@ class Invalid(EngineError):
 
 
 class Unsure(EngineError):
-    """It was sent, and nobody knows whether a job exists: no answer, or one that cannot be read, or a server's error."""
+    """It was sent, and nobody knows whether a job exists: no answer, one that cannot be read, or a server's error."""
 
 
 class Lost(EngineError):
