@@ -306,7 +306,7 @@ def _screened(
     matches = frozenset(match._replace(words="") for one in found for match in one.matches)
     if (question, matches) not in known:
         entries = by.lookup.entries(m.work_id for m in matches) if matches else _NOBODY
-        known[question, matches] = entries, _decided(question, matches, entries)
+        known[question, matches] = entries, decide_named(question, matches, entries)
     entries, decision = known[question, matches]
     lost = [Gap("prompt", why) for text in prompt.texts if (why := unreadable(text.text))]
     if lost or not prompt.texts:
@@ -324,7 +324,7 @@ def _screened(
     )
 
 
-def _decided(question: Question, matches: Iterable[Match], entries: Entries) -> Decision:
+def decide_named(question: Question, matches: Iterable[Match], entries: Entries) -> Decision:
     """Names of people need a consent in every regime; where there is no name, nothing is missing."""
     people = [m for m in matches if _of_person(m, entries)]
     others = [m for m in matches if m not in people]
