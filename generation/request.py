@@ -1,7 +1,7 @@
 """Request: the one thing that every engine is asked for, whatever the mode, and the id and seed that follow from it.
 
 The id is made of everything that decides what comes back and of the cell it is for, so that a second run of an
-unchanged campaign asks for nothing, and a changed prompt, engine, reference or registry version is another request.
+unchanged campaign asks for nothing, and a changed prompt, engine or reference is another request.
 """
 
 from __future__ import annotations
@@ -106,7 +106,8 @@ class Request:
         inputs: What else it is given.
         shots: Its shots, of a request in the mode `storyboard`.
         parameters: Further parameters of the engine, sorted by name.
-        policy: Digest of the registry's version that it was screened with; empty: of none.
+        policy: Digest of the registry's version that it was screened with when it was planned; empty: of none. It
+            is no part of the id: what came back does not change with it, and is not paid for again.
     """
 
     campaign: str
@@ -138,7 +139,7 @@ class Request:
     @functools.cached_property
     def request_id(self) -> str:
         """SHA-256 of all of it, 32 hexadecimal digits. Where an input's file stands is no part of it."""
-        return hashlib.sha256(canonical(_without_places(self.to_json())).encode()).hexdigest()[:32]
+        return hashlib.sha256(canonical(_deciding(self.to_json())).encode()).hexdigest()[:32]
 
     @property
     def seconds(self) -> float:
@@ -170,5 +171,5 @@ class Request:
         return cls(**made)
 
 
-def _without_places(values: dict[str, Any]) -> dict[str, Any]:
-    return {**values, "inputs": [{**one, "uri": ""} for one in values["inputs"]]}
+def _deciding(values: dict[str, Any]) -> dict[str, Any]:
+    return {**values, "policy": "", "inputs": [{**one, "uri": ""} for one in values["inputs"]]}
