@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Final, NamedTuple
 
 from generation import cells
-from generation.campaign import Campaign, Line, Reference, Shot, Storyboard, Tier, text_in
+from generation.campaign import Campaign, Format, Line, Reference, Shot, Storyboard, Tier, text_in
 from generation.cells import Cell
 from generation.engines.engine import Offer, Price
 from generation.grid import Size, enlarged, parts_for, rate_for, size_for
@@ -36,6 +36,23 @@ class Refused(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Fit:
+    """What of an engine's grid fits a shot.
+
+    Attributes:
+        size: To ask for, in pixels.
+        parts: Lengths of the parts in frames.
+        frame_rate: To ask for.
+        enlarged: How many times the picture has to be enlarged to cover the format; 1: not at all.
+    """
+
+    size: Size
+    parts: tuple[int, ...]
+    frame_rate: str
+    enlarged: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Asked:
     """What a shot asks of an engine, the same for every cell that needs this picture.
 
@@ -44,35 +61,29 @@ class Asked:
         shot: Name of the shot.
         tier: The engine's tier.
         mode: Of the first part.
-        size: What is asked for, in pixels.
-        parts: Lengths of the parts in frames.
-        frame_rate: What is asked for.
+        fit: Size, lengths and frame rate that are asked for.
         sound: Whether sound is asked for.
         inputs: Files that go with it.
         parameters: Further parameters, sorted.
         from_shot: An earlier shot whose last part goes in as a video; empty: none.
         shots: Of a request for several: how many frames each has.
-        enlarged: How many times the picture has to be enlarged to cover the format; 1: not at all.
     """
 
     cell: str
     shot: str
     tier: str
     mode: str
-    size: Size
-    parts: tuple[int, ...]
-    frame_rate: str
+    fit: Fit
     sound: bool
     inputs: tuple[Input, ...]
     parameters: tuple[tuple[str, str], ...]
     from_shot: str = ""
     shots: tuple[int, ...] = ()
-    enlarged: float = 1.0
 
 
-def may_use(offer: Offer, markets: Iterable[str], currency: str) -> Refused | None:
-    """Why an engine may not be used for some markets (empty: everywhere); None: it may."""
-    licence, price = offer.licence, offer.price
+def may_use(campaign: Campaign, offer: Offer, markets: Iterable[str]) -> Refused | None:
+    """Why an engine may not be used for a campaign in some markets (empty: everywhere); None: it may."""
+    licence, price, currency = offer.licence, offer.price, campaign.budget.currency
     if not licence.commercial:
         return Refused("licence", f"{offer.model}: {licence.name} does not allow advertising")
     wanted = set(markets)
@@ -84,6 +95,8 @@ def may_use(offer: Offer, markets: Iterable[str], currency: str) -> Refused | No
         return Refused("price", f"{offer.model}: its price is unknown: give it with the engine's settings")
     if price.currency != currency and (price.per_request or any(price.per_second.values())):
         return Refused("price", f"{offer.model}: its price is in {price.currency}, the budget in {currency}")
+    if offer.languages and campaign.prompt_language.split("-")[0] not in {one.split("-")[0] for one in offer.languages}:
+        return Refused("capability", f"{offer.model} reads {', '.join(offer.languages)}: write prompts in one of them")
     return None
 
 
@@ -178,8 +191,37 @@ def works_of(campaign: Campaign, cell: Cell, board: Storyboard, markets: tuple[s
     )
 
 
+def fit(form: Format, tier: Tier, offer: Offer, frames: int) -> Fit | Refused:
+    """What to ask an engine for, so that a shot of a format can be cut from it.
+
+    Args:
+        form: The format.
+        tier: The engine's tier.
+        offer: What the engine declares.
+        frames: Length of the shot, in frames of the format.
+    """
+    wanted = Size(form.width, form.height)
+    size = size_for(offer, wanted, tier.side)
+    rate = rate_for(offer, form.frame_rate)
+    parts = parts_for(offer, rate, math.ceil(frames * Fraction(rate) / form.rate))
+    if size is None or not parts:
+        return Refused("capability", f"{_engine(tier)} makes no such size or length at all")
+    larger = enlarged(size, wanted)
+    if tier.side is None and larger > Fraction(str(tier.upscale)):
+        told = f"{size.width}x{size.height} at most, which is enlarged {float(larger):.2f} times"
+        return Refused("capability", f"{_engine(tier)} makes {told} to cover {form.width}x{form.height}; see `upscale`")
+    if len(parts) > 1 and ("extend" not in offer.modes or "video" not in offer.roles):
+        told = f"{_seconds(parts[0], rate)} at once and goes on from no video"
+        return Refused(
+            "capability", f"{_engine(tier)} makes {told}: split the shot of {_seconds(frames, form.frame_rate)}"
+        )
+    if cost_of(offer.price, size, parts[0], rate) is None:
+        return Refused("price", f"{_engine(tier)}: nobody knows its price for {size.width}x{size.height}")
+    return Fit(size=size, parts=parts, frame_rate=rate, enlarged=float(larger))
+
+
 def ask(
-    campaign: Campaign, cell: Cell, board: Storyboard, shot: Shot, offer: Offer, frames: int, used: frozenset[str]
+    campaign: Campaign, cell: Cell, board: Storyboard, shot: Shot, offer: Offer, fits: Fit, used: frozenset[str]
 ) -> Asked | Refused:
     """What a shot asks of the engine of the cell's tier, or why that cannot make it.
 
@@ -189,10 +231,10 @@ def ask(
         board: Its storyboard.
         shot: The shot.
         offer: What the engine declares.
-        frames: Length of the shot, in frames of the format.
+        fits: What of its grid fits the shot.
         used: Dimensions that the picture depends on, `used_by`.
     """
-    form, tier = campaign.formats[cell.level("format")], campaign.tiers[cell.level("tier")]
+    tier = campaign.tiers[cell.level("tier")]
     inputs = []
     for one in given(campaign, cell, board, shot):
         if one.role in offer.roles:
@@ -206,41 +248,17 @@ def ask(
         return Refused("capability", f"{_engine(tier)} has no mode {mode}; it has {', '.join(sorted(offer.modes))}")
     if from_shot and "video" not in offer.roles:
         return Refused("capability", f"{_engine(tier)} takes no video, from which {shot.name} would go on")
-    if offer.languages and campaign.prompt_language.split("-")[0] not in {one.split("-")[0] for one in offer.languages}:
-        return Refused(
-            "capability", f"{_engine(tier)} reads {', '.join(offer.languages)}: write prompts in one of them"
-        )
-    wanted = Size(form.width, form.height)
-    size = size_for(offer, wanted, tier.side)
-    rate = rate_for(offer, form.frame_rate)
-    parts = parts_for(offer, rate, math.ceil(frames * Fraction(rate) / form.rate))
-    if size is None or not parts:
-        return Refused("capability", f"{_engine(tier)} makes no such size or length at all")
-    larger = enlarged(size, wanted)
-    if tier.side is None and larger > Fraction(str(tier.upscale)):
-        told = f"{size.width}x{size.height} at most, which is enlarged {float(larger):.2f} times"
-        return Refused("capability", f"{_engine(tier)} makes {told} to cover {form.width}x{form.height}; see `upscale`")
-    if len(parts) > 1 and ("extend" not in offer.modes or "video" not in offer.roles):
-        told = f"{parts[0] / Fraction(rate):.3g} s at once and goes on from no video"
-        return Refused(
-            "capability", f"{_engine(tier)} makes {told}: split shot {shot.name}, {frames / form.rate:.3g} s"
-        )
-    if cost_of(offer.price, size, parts[0], rate) is None:
-        return Refused("price", f"{_engine(tier)}: nobody knows its price for {size.width}x{size.height}")
     sound = hears(tier, offer)
     return Asked(
         cell=cells.named(cell.coordinates, _coordinates(cell, used)),
         shot=shot.name,
         tier=cell.level("tier"),
         mode=mode,
-        size=size,
-        parts=parts,
-        frame_rate=rate,
+        fit=fits,
         sound=sound,
         inputs=tuple(inputs),
         parameters=_parameters(campaign, cell, shot, tier, sound),
         from_shot=from_shot,
-        enlarged=float(larger),
     )
 
 
@@ -257,15 +275,15 @@ def together(asked: Sequence[Asked], lengths: Sequence[int], name: str, tier: Ti
     first = asked[0]
     if "storyboard" not in offer.modes:
         return Refused("capability", f"{_engine(tier)} makes one shot at a time: leave out `one_request`")
-    parts = parts_for(offer, first.frame_rate, sum(lengths))
+    parts = parts_for(offer, first.fit.frame_rate, sum(lengths))
     if len(parts) != 1:
-        return Refused("capability", f"{_engine(tier)} makes {parts[0] / Fraction(first.frame_rate):.3g} s at once")
+        return Refused("capability", f"{_engine(tier)} makes {_seconds(parts[0], first.fit.frame_rate)} at once")
     return dataclasses.replace(
         first,
         cell="/".join(dict.fromkeys(word for one in asked for word in one.cell.split("/"))),
         shot=name,
         mode="storyboard",
-        parts=parts,
+        fit=dataclasses.replace(first.fit, parts=parts),
         inputs=tuple(dict.fromkeys(file for one in asked for file in one.inputs)),
         shots=(*lengths[:-1], parts[0] - sum(lengths[:-1])),
     )
@@ -294,7 +312,7 @@ def requests_of(
     made: list[Request] = []
     prompts = tuple(one.prompt for one in words)
     negatives = dict.fromkeys(one.negative for one in words if one.negative)
-    for part, frames in enumerate(asked.parts):
+    for part, frames in enumerate(asked.fit.parts):
         source = before if part == 0 else made[-1]
         inputs = asked.inputs if part == 0 else tuple(one for one in asked.inputs if one.role in ("subject", "style"))
         if source is not None:
@@ -313,10 +331,10 @@ def requests_of(
                 mode=asked.mode if part == 0 else "extend",
                 prompt="\n".join(prompts),
                 negative=", ".join(negatives) if offer.negative else "",
-                width=asked.size.width,
-                height=asked.size.height,
+                width=asked.fit.size.width,
+                height=asked.fit.size.height,
                 frames=frames,
-                frame_rate=asked.frame_rate,
+                frame_rate=asked.fit.frame_rate,
                 sound=asked.sound,
                 inputs=inputs,
                 shots=tuple(Part(prompt=p, frames=n) for p, n in zip(prompts, asked.shots, strict=False)),
@@ -330,6 +348,10 @@ def requests_of(
 def engine_name(tier: Tier) -> str:
     """Name of a tier's engine."""
     return tier.engine.partition(",")[0].partition(":")[0]
+
+
+def _seconds(frames: int, rate: str) -> str:
+    return f"{float(frames / Fraction(rate)):.3g} s"
 
 
 def _engine(tier: Tier) -> str:

@@ -6,6 +6,7 @@ These are the models behind it; `rushes plan --schema` prints them as a JSON sch
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Annotated, Final, Literal
@@ -119,12 +120,12 @@ class Format(Model):
     loudness: Annotated[float, Field(ge=-40, le=-5)] | None = None
     """LUFS; none: the platform's."""
 
-    @property
+    @functools.cached_property
     def rate(self) -> Fraction:
         """Frames a second."""
         return Fraction(self.frame_rate)
 
-    @property
+    @functools.cached_property
     def frames(self) -> int:
         """Length in frames."""
         return round(Fraction(str(self.seconds)) * self.rate)

@@ -48,10 +48,18 @@ def contrast(one: Sequence[float], other: Sequence[float]) -> float:
 
 
 def readable(wanted: Colour, background: Colour, least: float = LEAST) -> Colour:
-    """The wanted colour of text where it can be read on a background, else black or white, whichever is better."""
-    if contrast(wanted, background) >= least:
-        return wanted
-    return max((WHITE, BLACK), key=lambda colour: contrast(colour, background))
+    """The wanted colour of text where it can be read on a background, else black or white.
+
+    White stands in for a light colour and black for a dark one, unless only the other can be read.
+
+    Args:
+        wanted: Colour of the text.
+        background: What it stands on.
+        least: Contrast that is enough: `LEAST`, or `LARGE`.
+    """
+    near, far = (WHITE, BLACK) if luminance(wanted) > 0.18 else (BLACK, WHITE)
+    enough = [colour for colour in (wanted, near) if contrast(colour, background) >= least]
+    return enough[0] if enough else far
 
 
 def hardest(luma: npt.NDArray[np.uint8], text: Colour) -> float:

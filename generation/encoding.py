@@ -32,8 +32,10 @@ _BT709: Final = (1, 1, 1, 1)
 _CHUNK: Final = 4096
 _KEY_SECONDS: Final = 2
 """At most so long between two frames that a player can start at: what platforms and packagers ask for."""
-_OVER: Final = 1.03
-"""How far above a platform's lowest bit rate is encoded."""
+_OVER: Final = 1.1
+"""How far above a platform's lowest bit rate is encoded: a short file begins with an empty buffer."""
+_BUFFER: Final = 0.5
+"""Seconds of the rate that the encoder may save up: so much more or less than its rate a file may have."""
 _PLAIN_KBPS: Final = 8_000
 """Bit rate of 1920x1080 where a platform asks for a lowest one: its picture must not suffer from a low figure."""
 _UNDER: Final = 0.95
@@ -95,17 +97,21 @@ def rate_options(form: Format, crf: int, preset: str) -> dict[str, str]:
     """
     rate = Fraction(form.frame_rate)
     options = {"preset": preset, "g": str(round(_KEY_SECONDS * rate)), "flags": "+cgop"}
-    most = 0
+    most = 0.0
     if form.most_bytes:
-        most = int(form.most_bytes * 8 * _UNDER / 1000 * rate / form.frames) - form.audio_kbps
+        seconds = float(form.frames / rate)
+        room = form.most_bytes * 8 * _UNDER / 1000 - form.audio_kbps * seconds
+        most = max(1.0, room / (seconds + _BUFFER))
     if not form.least_kbps:
-        limited = {"maxrate": f"{most}k", "bufsize": f"{most}k"} if 0 < most < _PLAIN_KBPS * 10 else {}
-        return options | {"crf": str(crf)} | limited
-    wanted = max(int(form.least_kbps * _OVER), _PLAIN_KBPS * form.width * form.height // (1920 * 1080))
-    wanted = min(wanted, most) if most > 0 else wanted
+        return options | {"crf": str(crf)} | (_held(most) if 0 < most < _PLAIN_KBPS * 10 else {})
+    wanted = max(form.least_kbps * _OVER, _PLAIN_KBPS * form.width * form.height / (1920 * 1080))
+    wanted = min(wanted, most) if most else wanted
     # A still end card needs hardly any bits: filler keeps the file's rate where the platform measures it.
-    held = {"b": f"{wanted}k", "maxrate": f"{wanted}k", "bufsize": f"{wanted}k", "x264-params": "nal-hrd=cbr:filler=1"}
-    return options | held
+    return options | {"b": f"{wanted:.0f}k", "x264-params": "nal-hrd=cbr:filler=1"} | _held(wanted)
+
+
+def _held(kbps: float) -> dict[str, str]:
+    return {"maxrate": f"{kbps:.0f}k", "bufsize": f"{kbps * _BUFFER:.0f}k"}
 
 
 def write_video(
@@ -163,7 +169,7 @@ def write_video(
 
 
 def check_video(path: Path, form: Format, frames: int) -> None:
-    """Read a finished file back: its size, frame rate, every frame's time, colours, and the index before the media.
+    """Read a finished file back: its size, every frame's time, bit rate, colours, and the index before the media.
 
     Raises:
         ElementError: `internal`: it is not what should have been written; `too_large`: more than the platform takes.
@@ -175,10 +181,14 @@ def check_video(path: Path, form: Format, frames: int) -> None:
     with open_media(str(path)) as container:
         video = container.streams.video[0]
         context = video.codec_context
-        times = sorted(p.pts * p.time_base for p in container.demux(video) if p.size and p.pts is not None)
+        packets = [(p.pts * p.time_base, p.size) for p in container.demux(video) if p.size and p.pts is not None]
+        times = sorted(time for time, _ in packets)
         wanted = [number / Fraction(form.frame_rate) for number in range(frames)]
         if times != wanted:
             refuse(f"{len(times)} frames at uneven times, {frames} even ones should be there")
+        kbps = sum(size for _, size in packets) * 8 / 1000 * Fraction(form.frame_rate) / frames
+        if kbps < form.least_kbps:
+            refuse(f"{float(kbps):.0f} kbit/s of video, the platform asks for {form.least_kbps}")
         if (context.width, context.height) != (form.width, form.height) or context.codec.name != "h264":
             refuse(f"{context.codec.name} of {context.width}x{context.height}, not H.264 of {form.width}x{form.height}")
         tags = (context.color_primaries, context.color_trc, context.colorspace, context.color_range)

@@ -24,6 +24,8 @@ _PRICE: Final = 0.07
 _ACTION: Final = 0.05
 _LEGAL: Final = 0.024
 """Sizes of texts at full size, as shares of the picture's smaller side."""
+_LINES: Final = 5
+"""Most lines of a headline: more is no headline."""
 _SHRINK: Final = 0.92
 _SMALLEST: Final = 0.45
 _PICTURE_WIDE: Final = 0.44
@@ -124,7 +126,7 @@ def _parts(
         wide = round(1.7 * brand.logo_width * scale * min(form.width, form.height))
         made.append(within(logo, min(wide, room.width), round(0.3 * room.height)))
     if copy.headline:
-        block = _text(asset, copy.headline, _HEADLINE * scale, room.width, room.height, 700, fonts)
+        block = _text(asset, copy.headline, _HEADLINE * scale, room.width, room.height, 700, fonts, _LINES)
         made.append(draw(block, ink, align=align))
     for text, share, is_button in ((copy.price, _PRICE, False), (copy.call_to_action, _ACTION, True)):
         if text:
@@ -141,11 +143,13 @@ def _price(block: Block, asset: Asset) -> Image.Image:
     return chip(block, readable(rgb(asset.brand.text), ground), ground, 1.0)
 
 
-def _text(asset: Asset, text: str, share: float, width: int, height: int, weight: int, fonts: Sequence[Path]) -> Block:
+def _text(
+    asset: Asset, text: str, share: float, width: int, height: int, weight: int, fonts: Sequence[Path], lines: int = 0
+) -> Block:
     size = sized(asset.format, share)
     return set_text(
         text, width=width, height=height, size=size, least=max(10, round(0.8 * size)), language=asset.copy.language,
-        weight=weight, files=fonts,
+        weight=weight, files=fonts, lines=lines,
     )  # fmt: skip
 
 

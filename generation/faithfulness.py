@@ -72,14 +72,10 @@ def compare(source: str, rewritten: str, locked: Sequence[str] = (), language: s
     """
     faults = [f"locked words are gone or changed: “{span}”" for span in locked if not _kept(span, rewritten)]
     before, after = _meanings([source, rewritten])
-    for kind, what in (("number", "number"), ("colour", "colour"), ("negation", "negation")):
-        for name, count in sorted((before[kind] - after[kind]).items()):
-            if kind == "negation":
-                faults.append(f"a negation is gone: {before[kind][name]} before, {before[kind][name] - count} after")
-            elif not after[kind][name]:
-                faults.append(f"a {what} is gone: {name}")
-    if more := sum((after["negation"] - before["negation"]).values()):
-        faults.append(f"{more} negations were added")
+    for kind in ("number", "colour"):
+        faults += [f"a {kind} is gone: {name}" for name in sorted(before[kind]) if not after[kind][name]]
+    if (change := after["negation"].total() - before["negation"].total()) != 0:
+        faults.append(f"negations were {'added' if change > 0 else 'lost'}: {abs(change)}")
     said, told = _words(source), _words(rewritten)
     capitals = language.partition("-")[0].lower() not in _CAPITAL_NOUNS
     faults += [f"a name is gone: {name}" for name in _names(source, capitals) if not _stands(name, rewritten, told)]
@@ -139,11 +135,7 @@ def _phrases() -> Phrases:
     return Phrases(
         {
             f"{kind}/{name}": [word for words in said.values() for word in words]
-            for kind, entries in (
-                ("number", found["numbers"]),
-                ("colour", found["colours"]),
-                ("negation", found["negations"]),
-            )
+            for kind, entries in found.items()
             for name, said in entries.items()
         }
     )

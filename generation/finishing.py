@@ -17,6 +17,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
+import av.error
+import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -31,15 +33,17 @@ from generation.planes import Picture, darkened, mixed
 from generation.plates import Plate, digest, fade_light, make_plate
 from generation.sound import read_sound, with_music
 from transforms.failures import ElementError
-from transforms.media import choose_video, open_media, prepare_decoder
+from transforms.media import as_failure, choose_video, open_media, prepare_decoder
 from transforms.settings import setting
 from transforms.store import canonical
 
 RECIPE: Final = 1
 """Raised when the code changes what a finished file looks or sounds like."""
 
-_FRONT: Final = "assets"
+_ASSETS: Final = "assets"
 _PLATES: Final = "plates"
+_GLANCES: Final = 32
+"""Most frames of a plate that are looked at before a text is laid over it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -155,6 +159,7 @@ def finish(
             there are no letters for it (`bad_copy`); the plan does not add up.
         OSError: The disk is full or broken. Nothing half-made is left under a name.
     """
+    cv2.setNumThreads(1)  # A process a core uses the machine better than threads on one picture.
     how = settings or FinishSettings()
     changing = PICTURE_STEPS if picture_steps is None else tuple(picture_steps)
     ending = FILE_STEPS if file_steps is None else tuple(file_steps)
@@ -162,7 +167,7 @@ def finish(
     plate = make_plate(asset, takes, folder / _PLATES)
     names = ("plate", *(name for name, _ in changing), "sound", "encode", *(name for name, _ in ending))
     key = _key(asset, plate, how, names)
-    path = folder / _FRONT / asset.asset_id[:2] / f"{asset.asset_id}.mp4"
+    path = folder / _ASSETS / asset.asset_id[:2] / f"{asset.asset_id}.mp4"
     if (done := _done(path, key)) is not None:
         return done
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -222,7 +227,7 @@ def with_copy(pictures: Iterator[Picture], work: Work) -> Iterator[Picture]:
     """Logo, texts, subtitles and label over the pictures of the shots."""
     card = work.asset.end_card
     until = work.asset.format.frames if card is None else card.start
-    numbers, behind = _glances(work.plate.path)
+    numbers, behind = _glances(work.plate)
     overlap = work.plate.frames - until
     laid = overlays(work.asset, work.logo, work.fonts, behind, numbers, until, overlap)
     work.told += laid.told
@@ -269,25 +274,29 @@ def _tell_level(work: Work, level: Level) -> None:
 
 def _pictures_of(path: Path) -> Iterator[Picture]:
     with open_media(str(path)) as container:
-        video = choose_video(container)
-        assert video is not None
+        video: Any = choose_video(container)
         prepare_decoder(video)
-        for packet in container.demux(video):
-            for frame in packet.decode():
+        try:
+            for frame in (frame for packet in container.demux(video) for frame in packet.decode()):
                 yield Picture.of_frame(frame)
+        except av.error.FFmpegError as error:
+            raise as_failure(error, f"decoding the plate {path.name}, which may be removed and made again") from error
 
 
-def _glances(path: Path) -> tuple[list[int], npt.NDArray[np.uint8]]:
-    """Luma of a plate's key frames, and their numbers: what texts will stand on, seen twice a second."""
-    numbers, lumas = [], []
-    with open_media(str(path)) as container:
+def _glances(plate: Plate) -> tuple[list[int], npt.NDArray[np.uint8]]:
+    """Luma of some of a plate's key frames, and their numbers: what texts will stand on, twice a second or less."""
+    numbers: list[int] = []
+    lumas: list[npt.NDArray[np.uint8]] = []
+    with open_media(str(plate.path)) as container:
         video: Any = choose_video(container)
         prepare_decoder(video)
         video.codec_context.skip_frame = "NONKEY"
         for packet in container.demux(video):
             for frame in packet.decode():
-                numbers.append(round(frame.pts * Fraction(frame.time_base) * Fraction(video.average_rate)))
-                lumas.append(Picture.of_frame(frame).y)
+                number = round(frame.pts * Fraction(frame.time_base) * Fraction(video.average_rate))
+                if not numbers or number - numbers[-1] >= plate.frames / _GLANCES:
+                    numbers.append(number)
+                    lumas.append(Picture.of_frame(frame).y)
     return numbers, np.stack(lumas)
 
 

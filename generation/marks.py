@@ -17,7 +17,7 @@ from transforms.settings import ConfigError
 Path = tuple[str | int, ...]
 """Where a value is: keys and places in lists, from the top."""
 
-_MOST: Final = 1_000_000
+_MOST: Final = 300_000
 """Values a file may have with its aliases written out, so that a few lines cannot fill the memory."""
 _DEEP: Final = 60
 """Levels it may have."""

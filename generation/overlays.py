@@ -194,7 +194,7 @@ def label(asset: Asset, fonts: Sequence[Path]) -> Image.Image:
     """The disclosure label, on a ground of its own, so that it can be read on anything."""
     page = _Page(asset, fonts, asset.format.frames)
     width = round(_LABEL_WIDE * page.safe.width)
-    block = page.chip(asset.copy.disclosure, _SMALL, width, round(0.15 * page.safe.height), _MEDIUM)
+    block = page.chip(asset.copy.disclosure, _SMALL, width, round(0.25 * page.safe.height), _MEDIUM)
     return chip(block, WHITE, BLACK, _GROUND)
 
 
@@ -218,13 +218,13 @@ def _on_background(block: Block, asset: Asset, align: str = "centre") -> Image.I
 
 def _offer_row(page: _Page) -> None:
     """Price and call to action, side by side where reading begins."""
-    room = (page.safe.width - page.gap) // 2
+    roles = [role for role in ("price", "call_to_action") if page.spans(role)]
+    room = (page.safe.width - page.gap) // 2 if len(roles) > 1 else page.safe.width
     high = round(0.2 * page.safe.height)
     images = {}
-    if page.spans("price"):
-        block = page.chip(page.asset.copy.price, _PRICE, room, high, _BOLD, 1)
-        images["price"] = _on_background(block, page.asset)
-    if page.spans("call_to_action"):
+    if "price" in roles:
+        images["price"] = _on_background(page.chip(page.asset.copy.price, _PRICE, room, high, _BOLD, 1), page.asset)
+    if "call_to_action" in roles:
         block = page.chip(page.asset.copy.call_to_action, _ACTION, room, high, _BOLD)
         images["call_to_action"] = button(block, page.asset)
     if not images:
@@ -247,19 +247,23 @@ def button(block: Block, asset: Asset) -> Image.Image:
 
 
 def _subtitles(page: _Page) -> None:
-    """In the middle of the picture's foot, on a dark ground, two lines at most."""
+    """In the middle of the picture's foot, above what is seen at the same time, on a dark ground, two lines at most."""
     width = round((0.75 if page.wide else 1.0) * page.safe.width)
     high = round(0.3 * page.safe.height)
-    tallest = 0
+    below = [layer for layer in page.layers if layer.name in ("legal", "price", "call_to_action")]
+    subtitles = []
     for one in page.asset.copy.subtitles:
-        if one.start >= page.until:
+        if one.start < page.until:
+            block = page.chip(one.text, _SUBTITLE, width, high, _MEDIUM, 2)
+            subtitles.append((one.start, min(one.end, page.until), chip(block, WHITE, BLACK, _GROUND)))
+        else:
             page.told.append(f"subtitle of frame {one.start} is left out: it comes over the end card")
-            continue
-        image = chip(page.chip(one.text, _SUBTITLE, width, high, _MEDIUM, 2), WHITE, BLACK, _GROUND)
-        left = page.safe.left + (page.safe.width - image.width) // 2
-        page.lay("subtitle", image, left, page.foot - image.height, one.start, min(one.end, page.until), soft=False)
-        tallest = max(tallest, image.height + page.gap)
-    page.foot -= tallest
+    together = [layer for layer in below if any(layer.start < end and start < layer.end for start, end, _ in subtitles)]
+    foot = min([layer.box[1] - page.gap for layer in together], default=page.safe.bottom)
+    for start, end, image in subtitles:
+        top = foot - image.height
+        page.lay("subtitle", image, page.safe.left + (page.safe.width - image.width) // 2, top, start, end, soft=False)
+        page.foot = min(page.foot, top - page.gap)
 
 
 def _headline(page: _Page, behind: npt.NDArray[np.uint8], frames: Sequence[int]) -> None:
@@ -280,7 +284,7 @@ def _headline(page: _Page, behind: npt.NDArray[np.uint8], frames: Sequence[int])
     image = shadowed(draw(block, ink), reach, 0.5)
     for start, end in spans:
         if solid:
-            height = min(page.form.height, foot + max(2 * block.size, foot // 2))
+            height = min(page.form.height, foot + max(3 * block.size, round(0.8 * foot)))
             page.lay("veil", veil(page.form.width, height, foot, back, solid), 0, 0, start, end)
             # Under everything else, which it must not dim.
             page.layers.insert(0, page.layers.pop())

@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Final, NamedTuple, TypeVar
 
 from generation import asking, asset, cells
-from generation.asking import Asked, Refused
+from generation.asking import Asked, Fit, Refused
 from generation.asset import Asset, ShotTake
 from generation.campaign import Campaign, Shot, Storyboard
 from generation.cells import Cell
@@ -128,6 +128,10 @@ class _Planner:
         self._campaign, self._offers = campaign, offers
         self._brand = brand_of(campaign)
         self._timelines: dict[tuple[str, str], Timeline | str] = {}
+        self._formats = {name: format_of(campaign, name) for name in campaign.formats}
+        self._bars: dict[tuple[str, tuple[str, ...]], Refused | None] = {}
+        self._lints: dict[tuple[str, tuple[str, ...], bool], tuple[str, ...] | Refused] = {}
+        self._fits: dict[tuple[str, str, int], Fit | Refused] = {}
         self._used: dict[tuple[str, int, bool], frozenset[str]] = {}
         self._asked: dict[tuple[object, ...], Asked | Refused] = {}
         self._made: dict[tuple[object, ...], tuple[Request, ...]] = {}
@@ -137,10 +141,10 @@ class _Planner:
     def draft(self, cell: Cell) -> _Draft | Refusal:
         """What a cell asks for, or the first thing that stands against it."""
         campaign = self._campaign
-        tier, form = cell.level("tier"), campaign.formats[cell.level("format")]
+        tier = cell.level("tier")
         board, offer = campaign.storyboards[cell.level("storyboard")], self._offers[tier]
         markets = asking.markets_of(campaign, cell)
-        if barred := asking.may_use(offer, markets, campaign.budget.currency):
+        if barred := self._barred(tier, markets):
             return Refusal(cell=cell.name, reason=barred.reason, words=barred.words)
         laid = self._timeline(cell)
         if isinstance(laid, str):
@@ -153,18 +157,13 @@ class _Planner:
             said = shot_words(campaign, cell, board, asking.hears(campaign.tiers[tier], offer), copy, markets)
         except LookupError as error:
             return Refusal(cell=cell.name, reason="copy", words=str(error.args[0]))
-        noted = []
-        if form.platform:
-            seconds = float(form.frames / form.rate)
-            clicks = bool(copy.call_to_action)
-            for one in lint(form.platform, form.width, form.height, seconds, form.frame_rate, markets, clicks):
-                if one.refused:
-                    return Refusal(cell=cell.name, reason="platform", words=one.words)
-                noted.append(one.words)
-        if (larger := max(one.enlarged for one in asked)) > 1:
-            noted.append(f"pictures are enlarged {larger:.2f} times")
+        noted = self._lint(cell.level("format"), markets, bool(copy.call_to_action))
+        if isinstance(noted, Refused):
+            return Refusal(cell=cell.name, reason=noted.reason, words=noted.words)
+        if (larger := max(one.fit.enlarged for one in asked)) > 1:
+            noted = (*noted, f"pictures are enlarged {larger:.2f} times")
         works = asking.works_of(campaign, cell, board, markets)
-        return _Draft(cell, laid, asked, said, works, copy, tuple(noted))
+        return _Draft(cell, laid, asked, said, works, copy, noted)
 
     def finished(
         self,
@@ -184,7 +183,7 @@ class _Planner:
                 cell=cell.name,
                 sample=sample,
                 name=file_name(campaign, cell, sample),
-                format=format_of(campaign, cell.level("format")),
+                format=self._formats[cell.level("format")],
                 brand=self._brand,
                 shots=self._takes(draft, prepared, sample, policy),
                 copy=draft.copy,
@@ -206,6 +205,25 @@ class _Planner:
         """All requests so far, each once; a request comes after those that it waits for."""
         return tuple(dataclasses.replace(one, cells=self._cells[name]) for name, one in self._planned.items())
 
+    def _barred(self, tier: str, markets: tuple[str, ...]) -> Refused | None:
+        if (tier, markets) not in self._bars:
+            self._bars[tier, markets] = asking.may_use(self._campaign, self._offers[tier], markets)
+        return self._bars[tier, markets]
+
+    def _lint(self, name: str, markets: tuple[str, ...], clicks: bool) -> tuple[str, ...] | Refused:
+        """What a format's platform dislikes, or why it does not take it."""
+        key = (name, markets, clicks)
+        if key not in self._lints:
+            form = self._campaign.formats[name]
+            seconds = float(form.frames / form.rate)
+            found = form.platform and lint(
+                form.platform, form.width, form.height, seconds, form.frame_rate, markets, clicks
+            )
+            refused = next((one.words for one in found or () if one.refused), None)
+            noted = tuple(one.words for one in found or ())
+            self._lints[key] = noted if refused is None else Refused("platform", refused)
+        return self._lints[key]
+
     def _timeline(self, cell: Cell) -> Timeline | str:
         board, form = cell.level("storyboard"), cell.level("format")
         if (board, form) not in self._timelines:
@@ -225,7 +243,7 @@ class _Planner:
             found.append(one)
         if not board.one_request:
             return tuple(found)
-        rate = Fraction(found[0].frame_rate) / form.rate
+        rate = Fraction(found[0].fit.frame_rate) / form.rate
         bounds = [round(slot.start * rate) for slot in laid.slots]
         end = laid.card[0] if laid.card else form.frames
         lengths = [after - at for at, after in itertools.pairwise([*bounds, round(end * rate)])]
@@ -243,8 +261,17 @@ class _Planner:
         row = tuple(cell.row.items()) if cells.ROW in used else ()
         key = (where, slot.frames, cell.level("format"), tier, row, *(cell.level(name) for name in sorted(used)))
         if key not in self._asked:
-            self._asked[key] = asking.ask(campaign, cell, board, shot, offer, slot.frames, used)
+            fits = self._fit(cell.level("format"), tier, slot.frames)
+            refused = isinstance(fits, Refused)
+            self._asked[key] = fits if refused else asking.ask(campaign, cell, board, shot, offer, fits, used)
         return self._asked[key]
+
+    def _fit(self, form: str, tier: str, frames: int) -> Fit | Refused:
+        if (form, tier, frames) not in self._fits:
+            campaign = self._campaign
+            found = asking.fit(campaign.formats[form], campaign.tiers[tier], self._offers[tier], frames)
+            self._fits[form, tier, frames] = found
+        return self._fits[form, tier, frames]
 
     def _takes(
         self, draft: _Draft, prepared: Mapping[ShotWords, PreparedWords], sample: int, policy: str
@@ -253,11 +280,7 @@ class _Planner:
         board = campaign.storyboards[draft.cell.level("storyboard")]
         words = [prepared[one] for one in draft.words]
         if board.one_request:
-            end = (
-                draft.timeline.card[0]
-                if draft.timeline.card
-                else format_of(campaign, draft.cell.level("format")).frames
-            )
+            end = draft.timeline.card[0] if draft.timeline.card else self._formats[draft.cell.level("format")].frames
             made = self._requests(draft.asked[0], words, sample, None, policy)
             return (_take(draft.asked[0], made, Slot(0, end, "cut", 0), board.shots[0]),)
         last: dict[str, Request] = {}
@@ -277,8 +300,8 @@ class _Planner:
         if key not in self._made:
             self._made[key] = asking.requests_of(self._campaign, asked, offer, words, sample, before, policy)
             for one in self._made[key]:
-                cost = asking.cost_of(offer.price, asked.size, one.frames, one.frame_rate)
-                assert cost is not None  # `ask` refuses what has no price.
+                cost = asking.cost_of(offer.price, asked.fit.size, one.frames, one.frame_rate)
+                assert cost is not None  # `fit` refuses what has no price.
                 self._planned.setdefault(one.request_id, PlannedRequest(request=one, cost=cost, words=_whole(words)))
         self._cells.update(one.request_id for one in self._made[key])
         return self._made[key]

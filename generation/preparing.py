@@ -23,6 +23,7 @@ from generation.rewriting import Rewriter, Rewritten, Template, source_of
 NO_REGISTRY: Final = "rights: none: no registry was asked, nobody looked for names"
 """The note on every prompt that is prepared without a registry."""
 
+_BATCH: Final = 8192  # shots: as many as are looked at in one piece, and their texts are in memory
 _TOLD: Final = 4  # reasons of a named work
 
 
@@ -73,16 +74,24 @@ def prepare_all(
         ValueError: A dialect that is none.
     """
     unique = list(dict.fromkeys(words))
-    before = _checked(unique, [_given(one) for one in unique], held, recipient)
-    passed = [number for number, answer in enumerate(before) if answer.verdict == "allow"]
-    rewritten = (rewriter or Template()).rewrite([unique[number] for number in passed])
-    made = dict(zip(passed, rewritten, strict=True))
-    # A prompt that is the shot's text, as most are where a shot has no slots, was checked already.
-    changed = [n for n, one in made.items() if one.prompt and (one.prompt, one.language) not in _said(unique[n])]
-    texts = [[_Text("prompt", made[n].prompt, made[n].language)] for n in changed]
-    after = dict(zip(changed, _checked([unique[n] for n in changed], texts, held, recipient), strict=True))
-    found = {one: _prepared(one, before[n], made.get(n), after.get(n)) for n, one in enumerate(unique)}
+    found: dict[ShotWords, PreparedWords] = {}
+    for at in range(0, len(unique), _BATCH):
+        some = unique[at : at + _BATCH]
+        found.update(zip(some, _batch(some, held, rewriter or Template(), recipient), strict=True))
     return [found[one] for one in words]
+
+
+def _batch(
+    words: Sequence[ShotWords], held: rights.Held | None, rewriter: Rewriter, recipient: str | None
+) -> list[PreparedWords]:
+    before = _checked(words, [_given(one) for one in words], held, recipient)
+    passed = [number for number, answer in enumerate(before) if answer.verdict == "allow"]
+    made = dict(zip(passed, rewriter.rewrite([words[number] for number in passed]), strict=True))
+    # A prompt that is the shot's text, as where a shot has no slots, was checked already.
+    changed = [n for n, one in made.items() if one.prompt and (one.prompt, one.language) != _said(words[n])]
+    texts = [[_Text("prompt", made[n].prompt, made[n].language)] for n in changed]
+    after = dict(zip(changed, _checked([words[n] for n in changed], texts, held, recipient), strict=True))
+    return [_prepared(one, before[n], made.get(n), after.get(n)) for n, one in enumerate(words)]
 
 
 def _given(words: ShotWords) -> list[_Text]:
@@ -100,8 +109,8 @@ def _given(words: ShotWords) -> list[_Text]:
     return texts
 
 
-def _said(words: ShotWords) -> tuple[tuple[str, str | None], ...]:
-    return ((words.text, words.language or None),)
+def _said(words: ShotWords) -> tuple[str, str | None]:
+    return words.text, words.language or None
 
 
 def _checked(

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -118,11 +118,14 @@ def set_text(
     text = unicodedata.normalize("NFC", text).strip()
     if not text:
         raise ElementError("bad_copy", "a text to be set is empty")
+    backwards = right_to_left(text, language)
     tried, smallest = size, max(1, least or round(_LEAST * size))
     while True:
-        block = _set_at(text, width, tried, language, weight, files, spacing)
-        if block.width <= width and block.height <= height and not (lines and len(block.lines) > lines):
-            return block
+        setting = _Setting(font_for(text, tried, language, weight, files), language, backwards)
+        if not setting.hopeless(text, width, height):
+            block = _block(setting, setting.wrapped(text, width), spacing)
+            if block.width <= width and block.height <= height and not (lines and len(block.lines) > lines):
+                return _block(setting, setting.balanced(text, width, block.lines), spacing)
         if tried <= smallest:
             raise ElementError(
                 "bad_copy",
@@ -154,8 +157,9 @@ def draw(
     picture = Image.new("RGBA", (block.width + 2 * outline, block.height + 2 * outline), clear)
     pen = ImageDraw.Draw(picture)
     flush = {"centre": 0.5, "start": float(block.backwards), "end": float(not block.backwards)}[align]
+    setting = _Setting(block.font, block.language, block.backwards)
     for number, line in enumerate(block.lines):
-        left, _, right, _ = _ink(line, block.font, block.language, block.backwards)
+        left, _, right, _ = setting.ink(line)
         x = outline - left + round(flush * (block.width - (right - left)))
         pen.text(
             (x, outline + block.ascent + number * block.pitch),
@@ -163,78 +167,86 @@ def draw(
             fill=colour,
             font=block.font,
             anchor="ls",
-            direction=_direction(block.backwards),
-            language=block.language or None,
+            **setting.ways,
             stroke_width=outline,
             stroke_fill=outline_colour,
         )
     return picture
 
 
-def _set_at(
-    text: str, width: int, size: int, language: str, weight: int, files: Sequence[Path], spacing: float
-) -> Block:
-    font = font_for(text, size, language, weight, files)
-    backwards = right_to_left(text, language)
-    lines = _balanced(text, font, width, language, backwards)
-    inks = [_ink(line, font, language, backwards) for line in lines]
+class _Setting:
+    """A font, a language and a direction: how lines are shaped, and so how long they are."""
+
+    def __init__(self, font: ImageFont.FreeTypeFont, language: str, backwards: bool) -> None:
+        self.font, self.language, self.backwards = font, language, backwards
+        self.ways: dict[str, Any] = {"direction": "rtl" if backwards else "ltr", "language": language or None}
+        self._lengths: dict[str, float] = {}
+
+    def ink(self, line: str) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom of what a line leaves on the page, from the start of its baseline."""
+        left, top, right, bottom = self.font.getbbox(line, anchor="ls", **self.ways)
+        return int(left), int(top), -int(-right // 1), -int(-bottom // 1)
+
+    def wide(self, line: str) -> int:
+        left, _, right, _ = self.ink(line)
+        return right - left
+
+    def _length(self, piece: str) -> float:
+        if piece not in self._lengths:
+            self._lengths[piece] = self.font.getlength(piece, **self.ways)
+        return self._lengths[piece]
+
+    def hopeless(self, text: str, width: int, height: int) -> bool:
+        """Whether a text is far too long for a place, without breaking it into lines."""
+        length = sum(self.font.getlength(paragraph, **self.ways) for paragraph in text.splitlines())
+        return int(0.8 * length / max(1, width)) * self.font.size > height
+
+    def wrapped(self, text: str, width: int) -> tuple[str, ...]:
+        """Lines no wider than `width` where words allow it."""
+        lines = []
+        for paragraph in text.splitlines():
+            line, about = "", 0.0
+            for piece in _pieces(paragraph):
+                about += self._length(piece)
+                # A line is shaped anew only where the sum of its pieces comes near to the limit.
+                if line and about > 0.8 * width and self.wide((line + piece).rstrip(" ")) > width:
+                    lines.append(line.strip(" "))
+                    line, about = "", self._length(piece)
+                line += piece
+            lines.append(line.strip(" "))
+        return tuple(line for line in lines if line)
+
+    def balanced(self, text: str, width: int, lines: tuple[str, ...]) -> tuple[str, ...]:
+        """The same number of lines as `lines`, which are no wider than `width`, but as narrow as can be."""
+        best, low, high = lines, width // len(lines), width
+        while low < high:
+            middle = (low + high) // 2
+            tried = self.wrapped(text, middle)
+            if len(tried) <= len(lines) and max(map(self.wide, tried)) <= middle:
+                best, high = tried, middle
+            else:
+                low = middle + 1
+        return best
+
+
+def _block(setting: _Setting, lines: tuple[str, ...], spacing: float) -> Block:
+    size = round(setting.font.size)
+    inks = [setting.ink(line) for line in lines]
     above = [max(round(_ABOVE * size), -ink[1]) for ink in inks]
     below = [max(round(_BELOW * size), ink[3]) for ink in inks]
     touching = [b + a + round(_GAP * size) for b, a in zip(below, above[1:], strict=False)]
     pitch = max([round(spacing * size), *touching])
     return Block(
         lines=lines,
-        font=font,
+        font=setting.font,
         size=size,
-        language=language,
-        backwards=backwards,
+        language=setting.language,
+        backwards=setting.backwards,
         width=max(ink[2] - ink[0] for ink in inks),
         height=above[0] + pitch * (len(lines) - 1) + below[-1],
         pitch=pitch,
         ascent=above[0],
     )
-
-
-def _direction(backwards: bool) -> str:
-    return "rtl" if backwards else "ltr"
-
-
-def _ink(line: str, font: ImageFont.FreeTypeFont, language: str, backwards: bool) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of what a line leaves on the page, from the start of its baseline."""
-    box = font.getbbox(line, direction=_direction(backwards), language=language or None, anchor="ls")
-    return int(box[0]), int(box[1]), -int(-box[2] // 1), -int(-box[3] // 1)
-
-
-def _balanced(text: str, font: ImageFont.FreeTypeFont, width: int, language: str, backwards: bool) -> tuple[str, ...]:
-    """Lines no wider than `width` where words allow it, as few as possible, and of about one length."""
-    best = _wrapped(text, font, width, language, backwards)
-    low, high = width // max(1, len(best)), width
-    while low < high:
-        middle = (low + high) // 2
-        lines = _wrapped(text, font, middle, language, backwards)
-        if len(lines) <= len(best) and all(_wide(line, font, language, backwards) <= middle for line in lines):
-            best, high = lines, middle
-        else:
-            low = middle + 1
-    return best
-
-
-def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int, language: str, backwards: bool) -> tuple[str, ...]:
-    lines = []
-    for paragraph in text.splitlines():
-        line = ""
-        for piece in _pieces(paragraph):
-            if line and _wide((line + piece).rstrip(" "), font, language, backwards) > width:
-                lines.append(line.strip(" "))
-                line = ""
-            line += piece
-        lines.append(line.strip(" "))
-    return tuple(line for line in lines if line)
-
-
-def _wide(line: str, font: ImageFont.FreeTypeFont, language: str, backwards: bool) -> int:
-    left, _, right, _ = _ink(line, font, language, backwards)
-    return right - left
 
 
 _PIECE: Final = re.compile(

@@ -152,26 +152,14 @@ def summary(body: Mapping[str, Any], root: str, console: Console) -> None:
             Text(why),
         )
     console.print(table)
-    lines = [
-        ("footage", f"{clock(body['footage_seconds'])} of footage, {clock(body['kept_seconds'])} in kept clips"),
-        (
-            "decoded",
-            f"{body['decoded_frames']} frames, {ratio(body['decoded_frames'], body['source_frames'])} per source frame"
-            " of what was decoded",
-        ),
-        (
-            "read",
-            f"{amount(body['read_bytes'])}, {ratio(body['read_bytes'], body['source_bytes'])} per source byte",
-        ),
-        ("stored", _kinds(body["stored_bytes"]) or "nothing new"),
-        *_an_hour(body),
-        ("reused", ", ".join(f"{count} {name}" for name, count in body["reused"].items() if count) or "nothing"),
+    lines = [] if "requests" in body["balance"] else _of_footage(body)
+    lines.append(
         (
             "time",
             f"{body['elapsed_seconds']:.1f} s; working: "
             + (", ".join(f"{name} {seconds:.1f} s" for name, seconds in body["step_seconds"].items()) or "none"),
-        ),
-    ]
+        )
+    )
     grid = Table.grid(padding=(0, 2))
     for name, text in lines:
         grid.add_row(name, Text(text))
@@ -186,3 +174,21 @@ def summary(body: Mapping[str, Any], root: str, console: Console) -> None:
             markup=False,
             soft_wrap=True,
         )
+
+
+def _of_footage(body: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [
+        ("footage", f"{clock(body['footage_seconds'])} of footage, {clock(body['kept_seconds'])} in kept clips"),
+        (
+            "decoded",
+            f"{body['decoded_frames']} frames, {ratio(body['decoded_frames'], body['source_frames'])} per source frame"
+            " of what was decoded",
+        ),
+        (
+            "read",
+            f"{amount(body['read_bytes'])}, {ratio(body['read_bytes'], body['source_bytes'])} per source byte",
+        ),
+        ("stored", _kinds(body["stored_bytes"]) or "nothing new"),
+        *_an_hour(body),
+        ("reused", ", ".join(f"{count} {name}" for name, count in body["reused"].items() if count) or "nothing"),
+    ]

@@ -127,8 +127,9 @@ def _store_waste(corpus: tables.Corpus, before: datetime) -> Iterator[Waste]:
         elif step in keys:
             # A marker without a folder says that there was nothing to measure or hear: it stays with its video.
             referred = key in keys[step] or owner in silent[step]
-        elif step == screening.MARK:
-            referred = True  # What was refused stays refused, also where nothing is left of it.
+        elif step in (screening.MARK, "rewrite"):
+            # What was refused stays refused, also where nothing is left of it. Ids of requests follow from rewrites.
+            referred = True
         else:
             # A segment is of use to the run that measures it, or to the next that goes on: not for long.
             referred = (owner in known or owner == "failed") and step not in ("segments", "segment")

@@ -7,6 +7,7 @@ step, over states that the ledger keeps, and that step may be repeated, split an
 
 from __future__ import annotations
 
+import argparse
 import concurrent.futures
 import dataclasses
 import hashlib
@@ -26,13 +27,16 @@ from apache_beam.pvalue import PCollection
 from filters.rights import prompts as rights
 from filters.rights import registry
 from generation import approvals
+from generation.asked_rewriting import AskedRewriter
 from generation.asset import Asset
 from generation.campaign import Campaign
 from generation.campaign_file import load_campaign
+from generation.execution import DriveSettings
 from generation.ledger.database import check_reach
 from generation.ledger.entries import Summary
 from generation.ledger.ledger import open_ledger
 from generation.plans import Plan
+from generation.rewriting import Rewriter, load_rewriter
 from pipelines import engine, generate_verbs, generated, generating, options, pinning, steps
 from pipelines.columns import readable, say
 from pipelines.config import Config
@@ -43,7 +47,8 @@ from pipelines.writing import RunPlan
 from transforms import progress, storage, tables
 from transforms.failures import ElementError
 from transforms.pool import Pool, shared_pool
-from transforms.settings import ConfigError
+from transforms.settings import ConfigError, from_mapping, option_name
+from transforms.store import Store
 
 GROUPS = ("run", "rights", "pool")
 """Groups of settings the job takes."""
@@ -64,6 +69,9 @@ examples:
 
 exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with failures recorded, 130 stopped by Ctrl-C"""
 
+_DRIVING = ("grace", "patience", "lease")
+"""Settings of a worker that have an option; the others are nobody's business."""
+
 _WORKERS = 1
 """Workers that drive a campaign. One has as much in flight as the engines allow; more help where fetching is slow."""
 
@@ -83,6 +91,11 @@ def parser() -> options.Parser:
         metavar="DB",
         help="database of what was sent and paid, a path or postgresql://... [default OUT/generation/ledger.sqlite]",
     )
+    for name in _DRIVING:
+        field = next(one for one in dataclasses.fields(DriveSettings) if one.name == name)
+        doc = f"{field.metadata['doc']} [default {field.default:g} {field.metadata['unit']}]"
+        made.add_argument(option_name(field), dest=name, metavar="S", help=doc, default=argparse.SUPPRESS)
+    made.add_argument("--rewriter", metavar="R", help="who writes prompts: template, or openai:MODEL,url=...")
     made.add_argument("--workers", type=int, metavar="N", help=f"workers that drive the campaign [default {_WORKERS}]")
     options.add_settings(made, GROUPS)
     return made
@@ -113,7 +126,7 @@ def run(argv: Sequence[str]) -> int:
     campaign = load_campaign(given.campaign)
     if settled.rights.rights is None and "rights" not in given:
         _unscreened(campaign)
-    found, offered, version = planned(campaign, settled)
+    found, offered, version = planned(campaign, settled, _rewriter(given.rewriter, root))
     job = Job(
         root=root,
         campaign=campaign.campaign,
@@ -128,6 +141,7 @@ def run(argv: Sequence[str]) -> int:
         waiting=0,
         recipient=settled.rights.recipient,
         registry_version=version,
+        drive=from_mapping(DriveSettings, {name: vars(given)[name] for name in _DRIVING if name in given}),
     )
     _tell(found)
     if not dry:
@@ -170,15 +184,28 @@ def approved(corpus: tables.Corpus, campaign: Campaign, found: Plan) -> Plan:
     return dataclasses.replace(found, assets=assets, requests=requests)
 
 
-def planned(campaign: Campaign, config: Config) -> tuple[Plan, dict[str, Any], int | None]:
+def _rewriter(spec: str | None, root: str) -> Rewriter | None:
+    """The one that was named; what a model answers stays, since ids of requests follow from it."""
+    if spec is None:
+        return None
+    made = load_rewriter(spec)
+    if isinstance(made, AskedRewriter):
+        made.answers = Store(root)
+    return made
+
+
+def planned(
+    campaign: Campaign, config: Config, rewriter: Rewriter | None = None
+) -> tuple[Plan, dict[str, Any], int | None]:
     """The plan of a campaign, what its engines offer, and the version of the registry that it was screened with."""
     offered = {name: one.offer for name, one in generating.engines(campaign).items()}
     if config.rights.rights is None:
-        return generating.planned(campaign, offered, None, config.rights, ""), offered, None
+        return generating.planned(campaign, offered, None, config.rights, "", rewriter), offered, None
     there = registry.open_registry(config.rights.rights)
     state = registry.version(there, config.rights.rights_version)
     held = rights.of_settings(config.rights)
-    return generating.planned(campaign, offered, held, config.rights, state.digest), offered, state.number
+    found = generating.planned(campaign, offered, held, config.rights, state.digest, rewriter)
+    return found, offered, state.number
 
 
 def _unscreened(campaign: Campaign) -> None:

@@ -32,6 +32,7 @@ from generation.ledger.ledger import Ledger, open_ledger
 from generation.planning import plan
 from generation.plans import Plan, PlannedRequest
 from generation.request import Request
+from generation.rewriting import Rewriter
 from generation.typesetting import check_shaping
 from generation.works import decide_works
 from transforms import storage
@@ -70,6 +71,7 @@ class Job:
         waiting: How many assets wait until a sample is approved.
         recipient: Who makes it; None: nobody in particular.
         registry_version: Version of the registry; None: no registry was given.
+        drive: How workers go about it.
     """
 
     root: str
@@ -85,6 +87,7 @@ class Job:
     waiting: int
     recipient: str | None
     registry_version: int | None
+    drive: DriveSettings
 
     @property
     def folder(self) -> Path:
@@ -106,7 +109,12 @@ def engines(campaign: Campaign) -> dict[str, Engine]:
 
 
 def planned(
-    campaign: Campaign, offered: Mapping[str, Offer], held: Held | None, settings: RightsSettings, policy: str
+    campaign: Campaign,
+    offered: Mapping[str, Offer],
+    held: Held | None,
+    settings: RightsSettings,
+    policy: str,
+    rewriter: Rewriter | None = None,
 ) -> Plan:
     """The plan of a campaign, its words rewritten and screened.
 
@@ -116,12 +124,13 @@ def planned(
         held: The registry; None: `--rights none`.
         settings: How it is asked.
         policy: Digest of the registry's version; empty: of none.
+        rewriter: What writes the prompts; None: the template.
     """
     recipient = settings.recipient
     return plan(
         campaign,
         offered,
-        words=functools.partial(preparing.prepare_all, held=held, recipient=recipient),
+        words=functools.partial(preparing.prepare_all, held=held, rewriter=rewriter, recipient=recipient),
         works=None if held is None else lambda asked: decide_works(held, asked, recipient, settings.display_regime),
         disclose=disclosure,
         policy=policy,
@@ -195,7 +204,7 @@ async def _drive(job: Job, ledger: Ledger, worker: str, told: Callable[[Summary]
             job.campaign,
             lambda engine, model, tier: loaded[tier],
             worker,
-            DriveSettings(),
+            job.drive,
             job.folder,
             told=told,
         )

@@ -28,8 +28,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("pipelines.plan", "a campaign before anything is made: requests, refusals, price"),
     "storyboard": ("pipelines.storyboard", "a campaign to edit, from a sentence or a script"),
     "generate": ("pipelines.generate", "make what a campaign asks for, each thing paid for once"),
-    "approve": ("pipelines.approvals", "approve finished assets"),
-    "reject": ("pipelines.approvals", "reject finished assets"),
+    "approve": ("pipelines.approve", "approve finished assets, or see how they stand"),
+    "reject": ("pipelines.reject", "reject finished assets, with the reason"),
+    "traffic": ("pipelines.trafficking", "a folder for each platform: files by convention, and their lists"),
     "rights": ("pipelines.rights", "the rights team's registry: lists, versions, reasons"),
     "show": ("pipelines.show", "tables, rows, versions, and a few rows"),
     "report": ("pipelines.report_page", "a run as one page: balance, plots, pictures, timelines"),
@@ -97,7 +98,7 @@ def _leaving_at_once() -> Iterator[None]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that a command line names; returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    listed = "\n".join(f"  {name:<9} {text}" for name, (_, text) in COMMANDS.items())
+    listed = "\n".join(f"  {name:<10} {text}" for name, (_, text) in COMMANDS.items())
     if not words or words[0] in ("-h", "--help", "help"):
         print(USAGE.format(commands=listed))
         return 0 if words else USAGE_ERROR

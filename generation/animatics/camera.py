@@ -99,7 +99,7 @@ def view(move: str, t: float, seconds: float, phase: float = 0.0) -> View:
         return View(1 + _BREATH, 0.0, along if move == "tilt_down" else -along)
     if move == "orbit":
         angle = math.pi * (eased - 0.5)
-        return View(1 + _NEAR * 0.6 * math.cos(angle), _REACH * math.sin(angle), 0.0, 1.2 * math.sin(angle))
+        return View(1 + _NEAR * 0.6 * math.cos(angle), _REACH * math.sin(angle))
     sway = [math.sin(speed * seconds + phase * n) for n, speed in enumerate((1.9, 3.1, 1.3, 2.3, 1.1), 1)]
     return View(
         1.05 + 0.03 * eased, 0.008 * sway[0] + 0.004 * sway[1], 0.007 * sway[2] + 0.004 * sway[3], 0.5 * sway[4]
@@ -114,7 +114,7 @@ def covering(seen: View, margin: float = 0.0) -> View:
         margin: How far the picture goes beyond the frame on each side, as a share of the frame.
     """
     turned = math.sin(math.radians(abs(seen.turn))) * 2  # a wide frame's corners go twice as far as its side is long
-    need = (1 + turned + 2 * max(abs(seen.x), abs(seen.y))) / (1 + 2 * margin)
+    need = (1 + turned) / (1 + 2 * margin - 2 * max(abs(seen.x), abs(seen.y)))
     return dataclasses.replace(seen, zoom=max(seen.zoom, need))
 
 

@@ -1,7 +1,8 @@
-"""Colours of animatics: a palette as it is given, taken from a picture, or chosen by the seed."""
+"""Colours of animatics: a palette as it is given, taken from a picture, or chosen for the campaign."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Any, Final
 
@@ -24,19 +25,20 @@ PALETTES: Final = (
 _HEX: Final = re.compile(r"#?([0-9a-fA-F]{6})")
 
 
-def palette(words: str, picture: Any | None, seed: int) -> tuple[Colour, ...]:
+def palette(words: str, picture: Any | None, campaign: str) -> tuple[Colour, ...]:
     """Four colours from dark to light.
 
     Args:
         words: Colours as `#1f2a44,#e4572e`; what is no colour is passed over. One is enough.
-        picture: Where no colour is named: a picture (height, width, 3) whose colours are taken; None: by the seed.
-        seed: Chooses where nothing else does.
+        picture: Where no colour is named: a picture (height, width, 3) whose colours are taken.
+        campaign: Chooses where nothing else does: all its shots are in the same colours.
     """
     named = [tuple(float(int(one[n : n + 2], 16)) for n in (0, 2, 4)) for one in _HEX.findall(words)]
     if not named and picture is not None:
         named = _colours_of(picture)
     if not named:
-        named = [tuple(float(v) for v in bytes.fromhex(one[1:])) for one in PALETTES[seed % len(PALETTES)]]
+        chosen = PALETTES[hashlib.sha256(campaign.encode()).digest()[0] % len(PALETTES)]
+        named = [tuple(float(v) for v in bytes.fromhex(one[1:])) for one in chosen]
     found: list[Colour] = sorted(((r, g, b) for r, g, b in named), key=brightness)
     dark, light = mixed(found[0], (12.0, 14.0, 22.0), 0.35), mixed(found[-1], (255.0, 252.0, 246.0), 0.55)
     if len(found) == 1:

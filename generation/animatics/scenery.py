@@ -1,13 +1,14 @@
 """Scenery: what an animatic shows where no picture is given, and what a product stands in.
 
-Three drawn places, chosen by the seed, in the colours of the palette: hills under a sun, arches of a studio, ribbons of
-light. A product or person stands on the floor of the studio, with its shadow.
+Three drawn places, chosen by the words of the shot, in the colours of the palette: hills under a sun, the arches of a
+studio, ribbons of light. A product or person stands on the floor of the studio, with its shadow.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import cv2
@@ -17,14 +18,27 @@ from generation.animatics.camera import MARGIN
 from generation.animatics.colours import Colour, mixed
 from generation.animatics.layers import Layer, Picture, layer_of
 
+PLACES: Final[Mapping[str, tuple[str, ...]]] = {
+    "hills": (
+        *("mountain", "hill", "ridge", "valley", "field", "forest", "desert", "sea", "beach", "lake", "coast", "sky"),
+        *("sunrise", "sunset", "landscape", "garden", "meadow", "island", "trail", "outdoor"),
+    ),
+    "studio": (
+        *("room", "kitchen", "street", "city", "station", "platform", "studio", "office", "table", "shop", "wall"),
+        *("house", "window", "bridge", "car", "train", "gym", "indoor", "bathroom", "desk", "cafe"),
+    ),
+    "ribbons": ("abstract", "silk", "light trails", "smoke", "energy", "music", "wave", "texture", "liquid"),
+}
+"""Every place, with words of a shot that mean it."""
+
 _FLOOR: Final = 0.72
 """Where the floor of the studio begins, as a share of the frame's height."""
 _STAND: Final = 0.8
 """Where things stand on it."""
-_TALL: Final = 0.5
-"""Height of what stands there, as a share of the frame's; less where it would be too wide."""
-_WIDE: Final = 0.72
-"""Most width of all that stands there, as a share of the frame's."""
+_TALL: Final = (0.5, 0.62)
+"""Height of what stands there, as a share of the frame's, and in a close-up; less where it would be too wide."""
+_WIDE: Final = (0.72, 0.88)
+"""Most width of all that stands there, as a share of the frame's, and in a close-up."""
 
 BEHIND: Final = 4
 """Layers of a stage that are the place itself: wall, two arches, floor. What stands in it follows."""
@@ -32,21 +46,33 @@ BEHIND: Final = 4
 Colours = tuple[Colour, ...]
 
 
-def place(colours: Colours, seed: int, width: int, height: int) -> list[Layer]:
+def place_named(words: str) -> str:
+    """The place that the words of a shot mean; where they name none, one that is always the same for them."""
+    said = words.lower()
+    found = [(said.find(sign), name) for name, signs in PLACES.items() for sign in signs if sign in said]
+    if found:
+        return min(found)[1]
+    return sorted(PLACES)[hashlib.sha256(said.encode()).digest()[0] % len(PLACES)]
+
+
+def place(name: str, colours: Colours, seed: int, width: int, height: int) -> list[Layer]:
     """Layers of a place, the furthest first.
 
     Args:
+        name: One of `PLACES`.
         colours: Four, from dark to light.
-        seed: Chooses the place and how it is drawn.
+        seed: Chooses how it is drawn.
         width: Of the frame in pixels.
         height: Of the frame.
     """
-    draw = (_hills, _studio, _ribbons)[seed // len(colours) % 3]
     dice = np.random.default_rng(seed)
+    draw = {"hills": _hills, "studio": _studio, "ribbons": _ribbons}[name]
     return [*draw(colours, dice, width, height), *_motes(colours[-1], dice, width, height)]
 
 
-def stage(things: Sequence[Any], colours: Colours, seed: int, width: int, height: int) -> list[Layer]:
+def stage(
+    things: Sequence[Any], colours: Colours, seed: int, width: int, height: int, close: bool = False
+) -> list[Layer]:
     """Layers of a studio with things on its floor, each with its shadow.
 
     Args:
@@ -55,13 +81,14 @@ def stage(things: Sequence[Any], colours: Colours, seed: int, width: int, height
         seed: Chooses how it is drawn.
         width: Of the frame in pixels.
         height: Of the frame.
+        close: Whether they are seen from near.
     """
     dice = np.random.default_rng(seed)
     layers = _studio(colours, dice, width, height)
     gap = 0.04 * width
-    tall = _TALL * height
+    tall = _TALL[close] * height
     wide = sum(tall * one.shape[1] / one.shape[0] for one in things) + gap * (len(things) - 1)
-    scale = min(1.0, _WIDE * width / wide)
+    scale = min(1.0, _WIDE[close] * width / wide)
     tall, x = tall * scale, (width - wide * scale) / 2
     for one in things:
         size = (max(2, round(tall * one.shape[1] / one.shape[0])), max(2, round(tall)))
@@ -91,11 +118,11 @@ def _studio(colours: Colours, dice: Any, width: int, height: int) -> list[Layer]
     """A lit wall with arches, and a floor."""
     dark, low, high, light = colours
     wall = _canvas(mixed(high, light, 0.55), mixed(low, high, 0.55), width, height, dice, _FLOOR)
-    tall = min(height * _FLOOR * 0.88, width * 1.05)
+    tall = min(height * _FLOOR * 0.88, width * 1.05) * (0.82 + 0.18 * dice.random())
     turned = 1 if dice.random() < 0.5 else -1
     layers = [Layer(pixels=wall, solid=True, depth=0.35)]
     for n, (share, tone) in enumerate(((1.0, mixed(high, light, 0.25)), (0.68, mixed(low, high, 0.25)))):
-        x = width / 2 + turned * (0.13 * width if n else -0.1 * width)
+        x = width / 2 + turned * width * ((0.13 if n else -0.1) + 0.05 * (dice.random() - 0.5))
         layers.append(_arch(x, height * _FLOOR, tall * share, mixed(tone, light, 0.25), tone, 0.45 + 0.15 * n))
     floor = _floor(mixed(low, high, 0.3), mixed(dark, low, 0.55), width, height)
     return [*layers, floor]

@@ -36,6 +36,8 @@ _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:~-]{0,199}")
 _CUT: Final = "#after="
 """Parts the server's id of a job from how many frames of its result were there before."""
 _POLLED_AT_ONCE: Final = 64  # connections that ask how jobs stand
+_NO_LIST: Final = frozenset({404, 405, 501})
+"""What servers answer that have no list of jobs."""
 _PAGE: Final = 100
 _PAGES: Final = 200  # of a list, at most: 20,000 jobs
 _CLOCKS: Final = 120.0  # seconds that the server's clock may be behind ours
@@ -134,7 +136,9 @@ class VideosApi:
 
     async def find(self, request: Request, key: str, since: float) -> list[str] | None:
         """Look for an attempt in the server's list of jobs, see `Engine.find`."""
-        matching = []
+        matching: list[str] = []
+        if (await self._get("videos", limit=1)).status_code in _NO_LIST:
+            return None
         async for one in self._listed(since - _CLOCKS):
             label = one.get(self.settings.label) if self.settings.label else None
             if label is not None and key in str(label):

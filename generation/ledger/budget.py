@@ -7,7 +7,7 @@ room again: a refund, a higher cap, the next day.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +18,20 @@ from generation.ledger.tables import IS_HELD, attempts, budgets, caps
 PER: Final = ("campaign", "cell", "day")
 """What a cap can be for."""
 
+# Kept, since putting a statement together takes longer than to run it.
+_THESE: Final = sa.and_(
+    budgets.c.campaign == sa.bindparam("whose"),
+    sa.tuple_(budgets.c.per, budgets.c.name).in_(sa.bindparam("which", expanding=True)),
+)
+_READ: Final = sa.select(budgets).where(_THESE)
+_ADD: Final = (
+    sa.update(budgets)
+    .where(_THESE)
+    .values(
+        reserved=budgets.c.reserved + sa.bindparam("more_reserved"),
+        settled=budgets.c.settled + sa.bindparam("more_settled"),
+    )
+)
 _AT_ONCE: Final = 50  # held attempts that a refund lets go of: those that still don't fit are held again
 
 
@@ -83,7 +97,8 @@ class Room:
             if purse.per in self._caps and self._taken(purse) + cost > self._caps[purse.per]:
                 return purse
         for purse in every:
-            self._used[purse] = self._taken(purse) + cost
+            if purse.per in self._caps:
+                self._used[purse] += cost
             self._held[purse] = self._held.get(purse, 0) + cost
         return None
 
@@ -104,26 +119,27 @@ class Room:
 
     def save(self) -> None:
         """Write what was held."""
-        for purse, amount in self._held.items():
-            add(self._connection, purse, reserved=amount)
+        for amount in set(self._held.values()):
+            alike = [purse for purse, held in self._held.items() if held == amount]
+            add(self._connection, alike, reserved=amount)
         self._held.clear()
 
     def _taken(self, purse: Purse) -> int:
         if purse not in self._used:
-            found = self._connection.execute(_row(purse)).first()
-            self._used[purse] = found.reserved + found.settled if found else 0
+            self._used[purse] = _used(self._connection, purse)
         return self._used[purse]
 
 
-def add(connection: sa.Connection, purse: Purse, *, reserved: int = 0, settled: int = 0) -> None:
-    """Add to what is held and spent of a purse; what is negative is taken away."""
-    changed = connection.execute(
-        sa.update(budgets)
-        .where(*_is(purse))
-        .values(reserved=budgets.c.reserved + reserved, settled=budgets.c.settled + settled)
-    )
-    if not changed.rowcount:
-        connection.execute(sa.insert(budgets).values(**purse._asdict(), reserved=reserved, settled=settled))
+def add(connection: sa.Connection, every: Sequence[Purse], *, reserved: int = 0, settled: int = 0) -> None:
+    """Add to what is held and spent of purses; what is negative is taken away."""
+    names = [[purse.per, purse.name] for purse in every]
+    more = {"whose": every[0].campaign, "which": names, "more_reserved": reserved, "more_settled": settled}
+    if connection.execute(_ADD, more).rowcount == len(every):
+        return
+    there = {(row.per, row.name) for row in connection.execute(_READ, {"whose": every[0].campaign, "which": names})}
+    for purse in every:
+        if (purse.per, purse.name) not in there:
+            connection.execute(sa.insert(budgets).values(**purse._asdict(), reserved=reserved, settled=settled))
 
 
 def settle(connection: sa.Connection, row: Any, cost: int) -> None:
@@ -135,13 +151,13 @@ def settle(connection: sa.Connection, row: Any, cost: int) -> None:
         cost: What it cost, in micro-units.
     """
     every = purses(row.campaign, row.cell, row.day)
-    for purse in every:
-        add(connection, purse, reserved=-row.reserved, settled=cost)
+    if row.reserved or cost:
+        add(connection, every, reserved=-row.reserved, settled=cost)
     if cost < row.reserved:
         _fill(connection, row.campaign, every)
 
 
-def _fill(connection: sa.Connection, campaign: str, every: Iterable[Purse]) -> None:
+def _fill(connection: sa.Connection, campaign: str, every: Sequence[Purse]) -> None:
     key = sa.tuple_(attempts.c.request_id, attempts.c.attempt)
     found: Mapping[str, int] | None = None
     for purse in every:
@@ -154,10 +170,9 @@ def _fill(connection: sa.Connection, campaign: str, every: Iterable[Purse]) -> N
         if connection.execute(sa.select(sa.literal(1)).where(*held).limit(1)).first() is None:
             continue
         found = _caps(connection, campaign) if found is None else found
-        used = connection.execute(_row(purse)).one()
         if (cap := found.get(purse.per)) is None:
             continue
-        room = cap - used.reserved - used.settled
+        room = cap - _used(connection, purse)
         some = sa.select(attempts.c.request_id, attempts.c.attempt).where(*held, attempts.c.worst_cost <= room)
         some = some.order_by(attempts.c.priority, attempts.c.position).limit(_AT_ONCE)
         connection.execute(sa.update(attempts).where(key.in_(some)).values(held="", held_by=""))
@@ -167,13 +182,6 @@ def _caps(connection: sa.Connection, campaign: str) -> dict[str, int]:
     return {row.per: row.cap for row in connection.execute(sa.select(caps).where(caps.c.campaign == campaign))}
 
 
-def _row(purse: Purse) -> sa.Select[Any]:
-    return sa.select(budgets.c.reserved, budgets.c.settled).where(*_is(purse))
-
-
-def _is(purse: Purse) -> list[sa.ColumnElement[bool]]:
-    return [
-        budgets.c.campaign == purse.campaign,
-        budgets.c.per == purse.per,
-        budgets.c.name == purse.name,
-    ]
+def _used(connection: sa.Connection, purse: Purse) -> int:
+    found = connection.execute(_READ, {"whose": purse.campaign, "which": [[purse.per, purse.name]]}).first()
+    return found.reserved + found.settled if found else 0

@@ -21,6 +21,43 @@ from generation.request import Request
 _MINUTE: Final = 60.0
 _ROUNDS: Final = 20  # times that a claim looks again after budgets held back what it had found
 
+# Kept, since putting a statement together takes longer than to run it.
+_STOPPED: Final = sa.select(switches.c.why).where(switches.c.campaign == sa.bindparam("whose"))
+_LANE: Final = sa.select(lanes).where(lanes.c.lane == sa.bindparam("through"))
+_FLYING: Final = (
+    sa.select(sa.func.count())
+    .select_from(attempts)
+    .where(attempts.c.lane == sa.bindparam("through"), attempts.c.state.in_(IN_FLIGHT), attempts.c.held_by == "")
+)
+_READY: Final = (
+    sa.select(
+        *(attempts.c[name] for name in ("request_id", "attempt", "cell", "worst_cost", "expires")),
+        requests.c.salt,
+        requests.c.body,
+    )
+    .join(requests, requests.c.request_id == attempts.c.request_id)
+    .where(attempts.c.campaign == sa.bindparam("whose"), attempts.c.lane == sa.bindparam("through"))
+    .where(attempts.c.state == "planned", attempts.c.held_by == "", attempts.c.waits == 0)
+    .order_by(attempts.c.priority, attempts.c.position)
+    .limit(sa.bindparam("most"))
+)
+_INTEND: Final = (
+    sa.update(attempts)
+    .where(attempts.c.request_id == sa.bindparam("of"), attempts.c.attempt == sa.bindparam("number"))
+    .values(
+        state="submitting",
+        worker=sa.bindparam("by"),
+        lease=sa.bindparam("until"),
+        ticket=sa.bindparam("claim"),
+        sends=attempts.c.sends + 1,
+        sent_at=sa.bindparam("at"),
+        day=sa.bindparam("today"),
+        reserved=attempts.c.worst_cost,
+        seed=sa.bindparam("new_seed"),
+        made_from=sa.bindparam("sources"),
+    )
+)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Claim:
@@ -68,7 +105,7 @@ def claim(connection: sa.Connection, asked: Claim) -> Claimed:
         return had
     if why_stopped(connection, asked.campaign):
         return Claimed()
-    lane = connection.execute(sa.select(lanes).where(lanes.c.lane == asked.lane)).one()
+    lane = connection.execute(_LANE, {"through": asked.lane}).one()
     if lane.paused_until > asked.now:
         return Claimed(wait=lane.paused_until - asked.now)
     free = min(asked.most, lane.in_flight - flying(connection, asked.lane))
@@ -91,17 +128,12 @@ def _claimed(connection: sa.Connection, ticket: str) -> Claimed | None:
 
 def flying(connection: sa.Connection, lane: str) -> int:
     """How many jobs of a lane may be running. One that waits for a person is not counted: it would block the lane."""
-    found = connection.scalar(
-        sa.select(sa.func.count())
-        .select_from(attempts)
-        .where(attempts.c.lane == lane, attempts.c.state.in_(IN_FLIGHT), attempts.c.held_by == "")
-    )
-    return found or 0
+    return connection.scalar(_FLYING, {"through": lane}) or 0
 
 
 def why_stopped(connection: sa.Connection, campaign: str) -> str:
     """Why nothing new of a campaign is sent; empty: it is."""
-    return connection.scalar(sa.select(switches.c.why).where(switches.c.campaign == campaign)) or ""
+    return connection.scalar(_STOPPED, {"whose": campaign}) or ""
 
 
 class Moving(NamedTuple):
@@ -168,38 +200,19 @@ def _take(connection: sa.Connection, asked: Claim, free: int) -> bool:
 
 
 def _ready(connection: sa.Connection, asked: Claim, most: int) -> Sequence[Any]:
-    names = ("request_id", "attempt", "cell", "worst_cost", "expires")
-    return connection.execute(
-        sa.select(*(attempts.c[name] for name in names), requests.c.salt, requests.c.body)
-        .join(requests, requests.c.request_id == attempts.c.request_id)
-        .where(attempts.c.campaign == asked.campaign, attempts.c.lane == asked.lane, attempts.c.state == "planned")
-        .where(attempts.c.held_by == "", attempts.c.waits == 0)
-        .order_by(attempts.c.priority, attempts.c.position)
-        .limit(most)
-    ).all()
+    return connection.execute(_READY, {"whose": asked.campaign, "through": asked.lane, "most": most}).all()
 
 
 def _intend(connection: sa.Connection, asked: Claim, rows: Sequence[Any], day: str) -> None:
     if not rows:
         return
     sources = _sources(connection, [row.request_id for row in rows])
+    same = {"by": asked.worker, "until": asked.now + asked.lease, "claim": asked.ticket, "at": asked.now, "today": day}
     connection.execute(
-        sa.update(attempts)
-        .where(attempts.c.request_id == sa.bindparam("of"), attempts.c.attempt == sa.bindparam("number"))
-        .values(
-            state="submitting",
-            worker=asked.worker,
-            lease=asked.now + asked.lease,
-            ticket=asked.ticket,
-            sends=attempts.c.sends + 1,
-            sent_at=asked.now,
-            day=day,
-            reserved=attempts.c.worst_cost,
-            seed=sa.bindparam("new_seed"),
-            made_from=sa.bindparam("sources"),
-        ),
+        _INTEND,
         [
             {
+                **same,
                 "of": row.request_id,
                 "number": row.attempt,
                 "new_seed": _seed(row, asked.seed_bits),

@@ -6,6 +6,7 @@ change may be made again after a lost connection. Money moves in the same transa
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ POISON_AFTER: Final = 3
 """Failures of one prompt, all alike and without a success, after which it is not sent any more."""
 
 _NAMES: Final = 500  # of one IN (...)
+_WAITING: Final = sa.select(needs.c.request_id).where(needs.c.needed == sa.bindparam("needed"))
 _WORDS: Final = 2000  # characters that are kept of a message
 
 
@@ -48,15 +50,13 @@ def submitted(connection: sa.Connection, key: Key, job_id: str, now: float) -> b
     if not connection.execute(sa.select(strays).filter_by(**stray)).first():
         cost = 0 if row.state == "abandoned" and row.cost else row.worst_cost  # a person had it counted already
         connection.execute(sa.insert(strays).values(**stray, cost=cost, at=now))
-        for purse in purses(row.campaign, row.cell, day_of(now)):
-            add(connection, purse, settled=cost)
+        add(connection, purses(row.campaign, row.cell, day_of(now)), settled=cost)
     return False
 
 
 def reserve_again(connection: sa.Connection, row: Any, now: float) -> None:
     """Hold the money of a job that turned out to exist, whatever the caps say: it will be charged."""
-    for purse in purses(row.campaign, row.cell, day_of(now)):
-        add(connection, purse, reserved=row.worst_cost)
+    add(connection, purses(row.campaign, row.cell, day_of(now)), reserved=row.worst_cost)
     _set(connection, (row.request_id, row.attempt), reserved=row.worst_cost, day=day_of(now))
 
 
@@ -157,8 +157,7 @@ def stored(connection: sa.Connection, key: Key, take: Take, now: float) -> bool:
         return bool(row.state == "stored")
     values = {"path": take.path, "sha256": take.sha256, "bytes": take.size, "ended_at": now, "message": ""}
     _set(connection, key, state="stored", **values)
-    waiting = sa.select(needs.c.request_id).where(needs.c.needed == key[0])
-    if connection.execute(waiting.limit(1)).first():
+    if waiting := connection.scalars(_WAITING, {"needed": key[0]}).all():
         count_waits(connection, attempts.c.request_id.in_(waiting))
     return True
 
@@ -231,7 +230,8 @@ def again(connection: sa.Connection, request_id: str, why: str, now: float) -> i
 
 def stuck(connection: sa.Connection, key: Key) -> None:
     """It runs for longer than its limit. That changes nothing but what is told."""
-    connection.execute(sa.update(attempts).where(_is(key), attempts.c.state == "submitted").values(stuck=True))
+    if _row(connection, key).state == "submitted":
+        _set(connection, key, stuck=True)
 
 
 def pause(connection: sa.Connection, lane: str, until: float) -> None:
@@ -323,13 +323,20 @@ def _maybe_poison(connection: sa.Connection, prompt: str, code: str, message: st
     )
 
 
+# Putting a statement together takes longer than to run it, so the two that every change needs are kept.
+_THIS: Final = sa.and_(attempts.c.request_id == sa.bindparam("of"), attempts.c.attempt == sa.bindparam("number"))
+_READ: Final = sa.select(attempts).where(_THIS)
+
+
 def _row(connection: sa.Connection, key: Key) -> Any:
-    return connection.execute(sa.select(attempts).where(_is(key))).one()
+    return connection.execute(_READ, {"of": key[0], "number": key[1]}).one()
 
 
 def _set(connection: sa.Connection, key: Key, **values: Any) -> None:
-    connection.execute(sa.update(attempts).where(_is(key)).values(**values))
+    new = {f"new_{name}": value for name, value in values.items()}
+    connection.execute(_change(tuple(values)), {"of": key[0], "number": key[1], **new})
 
 
-def _is(key: Key) -> sa.ColumnElement[bool]:
-    return sa.and_(attempts.c.request_id == key[0], attempts.c.attempt == key[1])
+@functools.cache
+def _change(names: tuple[str, ...]) -> sa.Update:
+    return sa.update(attempts).where(_THIS).values({name: sa.bindparam(f"new_{name}") for name in names})

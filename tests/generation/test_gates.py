@@ -52,7 +52,7 @@ def test_another_shape_fails(sound_take):
 
 
 def test_a_grid_that_is_a_little_off_the_shape_passes(tmp_path):
-    take = render_take(tmp_path / "a.mp4", 320, 184, 36, texture=True)
+    take = render_take(tmp_path / "a.mp4", 320, 182, 36, texture=True)
     assert not failed(take, width=320, height=180)
 
 

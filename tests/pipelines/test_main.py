@@ -28,7 +28,7 @@ def test_without_a_command_the_commands_are_listed(capsys):
         assert main.main([word]) == 0
         assert capsys.readouterr().out == first
     for name, (_, what) in main.COMMANDS.items():
-        assert f"{name:<9} {what}" in first
+        assert f"{name:<10} {what}" in first
 
 
 def test_a_job_without_models_loads_no_part_of_them():

@@ -25,6 +25,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
+import aiohttp
 import av
 import httpx
 import numpy as np
@@ -102,6 +103,8 @@ class PaidServer:
         self.jobs: dict[str, _Made] = {}
         self.calls: collections.Counter[str] = collections.Counter()
         self.took: collections.Counter[str] = collections.Counter()
+        self.inputs: dict[str, list[str]] = {}
+        self.most_open = 0
         self._video = tiny_video()
         self._numbers = itertools.count(1)
 
@@ -127,9 +130,19 @@ class PaidServer:
         parts, query = url.path.strip("/").split("/"), dict(urllib.parse.parse_qsl(url.query))
         if parts == ["bill"]:
             return 200, {"took": self.took, "charged": sum(map(_charge, self.jobs.values()))}
+        if parts == ["reset"]:
+            for counted in (self.jobs, self.calls, self.took, self.inputs):
+                counted.clear()
+            self.most_open = 0
+            return 200, {}
         if parts == ["all"]:
-            return 200, {job.key: job.job_id for job in self.jobs.values()}
+            return 200, {
+                "jobs": {job.key: job.job_id for job in self.jobs.values()},
+                "inputs": self.inputs,
+                "most_open": self.most_open,
+            }
         if parts == ["jobs"] and method == "POST":
+            self.inputs[body["key"]] = body["inputs"]
             return self._create(body["key"], body["prompt"])
         if parts == ["jobs"]:
             return 200, [job.job_id for job in self.jobs.values() if job.key == query["key"]]
@@ -151,6 +164,8 @@ class PaidServer:
         had = [job for job in self.jobs.values() if job.key == key] if self.idempotent else []
         job = had[0] if had else _Made(f"job-{next(self._numbers)}", key, prompt, time.monotonic())
         self.jobs[job.job_id] = job
+        now = time.monotonic()
+        self.most_open = max(self.most_open, sum(one.at + self.takes > now for one in self.jobs.values()))
         if "vanish" in prompt and not had:
             return 500, {}
         return 200, {"id": job.job_id, "state": "queued"}
@@ -212,8 +227,8 @@ class PaidEngine:
             idempotent=idempotent,
             in_flight=in_flight,
         )
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
-        self._client = httpx.AsyncClient(base_url=url, timeout=10, limits=limits)
+        self._url = url
+        self._client: aiohttp.ClientSession | None = None
 
     def check(self) -> None:
         """Nothing is needed."""
@@ -222,50 +237,60 @@ class PaidEngine:
         """One call, one job."""
         said = {"key": key, "prompt": request.prompt, "seed": seed, "inputs": [str(path) for path in inputs.values()]}
         try:
-            answer = await self._client.post("/jobs", json=said)
-        except httpx.ConnectError as error:
+            async with self._session.post(f"{self._url}/jobs", json=said) as answer:
+                status, told = answer.status, await answer.json(content_type=None)
+        except aiohttp.ClientConnectorError as error:
             raise NotSent(f"no connection: {error}") from None
-        except httpx.HTTPError as error:
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise Unsure(f"no answer: {error!r}") from None
-        if answer.status_code == 200:
-            return Job(job_id=answer.json()["id"], state=answer.json()["state"])
-        if answer.status_code == 429:
+        if status == 200:
+            return Job(job_id=told["id"], state=told["state"])
+        if status == 429:
             raise Throttled("come later", after=0.2)
-        if answer.status_code >= 500:
-            raise Unsure(f"status {answer.status_code}")
-        kind = Refused if answer.status_code == 400 else Invalid
-        raise kind(f"status {answer.status_code}", answer.json()["code"])
+        if status >= 500:
+            raise Unsure(f"status {status}")
+        kind = Refused if status == 400 else Invalid
+        raise kind(f"status {status}", told["code"])
 
     async def poll(self, job_id: str) -> Job:
         """How it stands."""
-        found = (await self._get(f"/jobs/{job_id}")).json()
+        found = json.loads(await self._get(f"/jobs/{job_id}"))
         return Job(job_id=job_id, state=found["state"], cost=found.get("cost"))
 
     async def fetch(self, job_id: str, to: Path) -> None:
         """Its file."""
-        to.write_bytes((await self._get(f"/jobs/{job_id}/file")).content)
+        to.write_bytes(await self._get(f"/jobs/{job_id}/file"))
 
     async def find(self, request: Request, key: str, since: float) -> list[str] | None:
         """Jobs of a key."""
         if not self.offer.findable:
             return None
-        found: list[str] = (await self._get(f"/jobs?key={key}")).json()
+        found: list[str] = json.loads(await self._get(f"/jobs?key={key}"))
         return found
 
     async def close(self) -> None:
         """Let go of the connections."""
-        await self._client.aclose()
+        if self._client is not None:
+            await self._client.close()
 
-    async def _get(self, path: str) -> httpx.Response:
+    @property
+    def _session(self) -> aiohttp.ClientSession:
+        if self._client is None:  # made within the loop that uses it
+            connector = aiohttp.TCPConnector(limit=0)
+            self._client = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(10))
+        return self._client
+
+    async def _get(self, path: str) -> bytes:
         try:
-            answer = await self._client.get(path)
-        except httpx.HTTPError as error:
+            async with self._session.get(f"{self._url}{path}") as answer:
+                status, body = answer.status, await answer.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise Blip(repr(error)) from None
-        if answer.status_code == 404:
+        if status == 404:
             raise Lost(f"{path} is gone")
-        if answer.status_code != 200:
-            raise Blip(f"status {answer.status_code}")
-        return answer
+        if status != 200:
+            raise Blip(f"status {status}")
+        return body
 
 
 @contextlib.contextmanager
@@ -285,9 +310,25 @@ def bill(url: str) -> dict[str, Any]:
     return httpx.get(f"{url}/bill", timeout=10).json()
 
 
+def reset(url: str) -> str:
+    """Let a server forget everything; gives its address again."""
+    httpx.post(f"{url}/reset", timeout=10)
+    return url
+
+
 def jobs(url: str) -> dict[str, str]:
     """Id of each key's job, as the engine's own console would show it."""
-    return httpx.get(f"{url}/all", timeout=10).json()
+    return httpx.get(f"{url}/all", timeout=10).json()["jobs"]
+
+
+def inputs(url: str) -> dict[str, list[str]]:
+    """Files that each key was sent with."""
+    return httpx.get(f"{url}/all", timeout=10).json()["inputs"]
+
+
+def most_open(url: str) -> int:
+    """Most jobs that were running at once."""
+    return httpx.get(f"{url}/all", timeout=10).json()["most_open"]
 
 
 async def _main() -> None:

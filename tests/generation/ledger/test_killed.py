@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from generation.ledger.entries import Planned
 from generation.ledger.ledger import Ledger, open_ledger
 from tests.generation.ledger import asks, killed, paidserver
 
-WORDS = ("a flask",) * 6 + ("fail once", "refuse", "throttle", "vanish", "filter", "strange")
+WORDS = ("a flask",) * 5 + ("fail once", "refuse", "throttle", "vanish", "filter", "strange")
 
 
 def plan() -> list[Planned]:
@@ -19,9 +20,20 @@ def plan() -> list[Planned]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[object, ...]]:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    with paidserver.running() as url, open_ledger(folder / "ledger.sqlite") as ledger:
+def server_there() -> Iterator[str]:
+    with paidserver.running() as url:
+        yield url
+
+
+@pytest.fixture
+def url(server_there: str) -> str:
+    return paidserver.reset(server_there)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, server_there: str) -> list[tuple[object, ...]]:
+    folder, url = tmp_path_factory.mktemp("undisturbed"), paidserver.reset(server_there)
+    with open_ledger(folder / "ledger.sqlite") as ledger:
         ledger.plan(plan())
         killed.work(str(folder / "ledger.sqlite"), url, folder, "only")
         killed.check(ledger, url, folder)
@@ -31,9 +43,10 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[object, 
 @pytest.mark.slow
 @pytest.mark.parametrize("point", killed.POINTS)
 def test_killed_between_two_states_it_goes_on_as_if_nothing_had_been(
-    point: str, place: str, tmp_path: Path, undisturbed: list[tuple[object, ...]]
+    point: str, place: str, tmp_path: Path, undisturbed: list[tuple[object, ...]], server_there: str
 ):
-    with paidserver.running() as url, open_ledger(place) as ledger:
+    url = paidserver.reset(server_there)
+    with open_ledger(place) as ledger:
         ledger.plan(plan())
         times = 1 if "change" in point or "unsure" in point else 3
         first = killed.started(place, url, tmp_path, "first", point, times)
@@ -45,9 +58,9 @@ def test_killed_between_two_states_it_goes_on_as_if_nothing_had_been(
 
 
 @pytest.mark.slow
-def test_thirty_kills_of_two_workers_lose_nothing_and_pay_nothing_twice(place: str, tmp_path: Path):
+def test_thirty_kills_of_two_workers_lose_nothing_and_pay_nothing_twice(place: str, tmp_path: Path, url: str):
     rows = [asks.planned(number) for number in range(240)]
-    with paidserver.running(0.1) as url, open_ledger(place) as ledger:
+    with open_ledger(place) as ledger:
         ledger.plan(rows)
         ledger.lane("paid", "m", "draft", in_flight=8)
         kills = killed.killed_at_random(place, url, tmp_path, kills=30, seed=8)
@@ -69,9 +82,9 @@ def test_an_engine_that_keeps_keys_is_sent_the_same_again_and_charges_once(place
 
 
 @pytest.mark.slow
-def test_an_engine_that_tells_nothing_leaves_the_doubt_to_a_person(place: str, tmp_path: Path):
-    with paidserver.running() as url, open_ledger(place) as ledger:
-        ledger.plan(plan()[:6])
+def test_an_engine_that_tells_nothing_leaves_the_doubt_to_a_person(place: str, tmp_path: Path, url: str):
+    with open_ledger(place) as ledger:
+        ledger.plan(plan()[:5])
         first = killed.started(place, url, tmp_path, "first", "submit answered", 3, findable=False)
         first.join(30)
         driven = killed.work(place, url, tmp_path, "second", findable=False)
@@ -82,7 +95,7 @@ def test_an_engine_that_tells_nothing_leaves_the_doubt_to_a_person(place: str, t
         _settle(ledger, doubts, url)
         killed.work(place, url, tmp_path, "third", findable=False)
         killed.check(ledger, url, tmp_path)
-        assert ledger.summary("spring").states == {"stored": 6}
+        assert ledger.summary("spring").states == {"stored": 5}
 
 
 def _settle(ledger: Ledger, doubts: list, url: str) -> None:
