@@ -1,8 +1,8 @@
 """How long it takes to plan many requests, and how much memory.
 
 Cells come from a CSV file, each with a scene of its own, so that nothing is shared: as many requests as assets. Words
-are rewritten by the template and checked for claims, minors and the brand's own list, with `--rights REGISTRY` for names
-as well.
+are rewritten by the template and checked for claims, minors and the brand's own list; names are looked for as well with
+`--rights REGISTRY`.
 
     python -m benchmarks.planning [--requests 100000] [--rights REGISTRY]
 

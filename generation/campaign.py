@@ -209,7 +209,7 @@ class EndCard(Model):
     """The brand at the end."""
 
     seconds: Seconds | None = None
-    """None: all that the shots leave; 1.5 where shots take what is left."""
+    """None: all that the shots leave; 1.5 where shots take what is left. It has more where shots leave more."""
     product: bool = True
     """Whether the product's first picture is on it."""
 

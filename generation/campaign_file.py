@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
@@ -149,6 +150,7 @@ def _opened(found: Campaign, place: Callable[[str], str], files: dict[str, File]
             if storage.is_remote(uri):
                 digest = hashlib.sha256(storage.read_bytes(uri)).hexdigest()
             else:
+                uri = os.path.abspath(uri)  # A run that goes on may stand in another folder.
                 with open(uri, "rb") as file:
                     digest = hashlib.file_digest(file, "sha256").hexdigest()
             files[named] = File(uri=uri, sha256=digest)

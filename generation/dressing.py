@@ -101,6 +101,19 @@ def file_name(campaign: Campaign, cell: Cell, sample: int) -> str:
     return _UNSAFE.sub("-", plain).strip("-.") or "asset"
 
 
+def card_picture(campaign: Campaign, cell: Cell) -> asset.File | None:
+    """The product's first picture, for the end card; None: it has none, or shows no product."""
+    card = campaign.storyboards[cell.level("storyboard")].end_card
+    pictures = campaign.products[cell.level("product")].pictures if cell.level("product") else ()
+    return campaign.file(pictures[0]) if card and card.product and pictures else None
+
+
+def factors_of(campaign: Campaign, cell: Cell) -> tuple[tuple[str, str], ...]:
+    """Levels of what is compared, by factor, sorted."""
+    compared = {*campaign.variants, *campaign.compare}
+    return tuple(sorted((name, level) for name, level in cell.coordinates.items() if name in compared))
+
+
 def _legal(campaign: Campaign, cell: Cell, markets: Iterable[str]) -> list[str]:
     """The brand's legal lines for markets; shown everywhere, it has those of all."""
     wanted = [ANY, *markets]

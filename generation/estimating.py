@@ -1,4 +1,4 @@
-"""Estimating: what requests come to in money and time."""
+"""Estimating: what requests come to in money and time, and what a person should know of that."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 from generation.asking import engine_name
 from generation.campaign import Campaign
 from generation.engines.engine import Offer
-from generation.plans import Estimate, PlannedRequest
+from generation.plans import Estimate, PlannedRequest, money
 
 JOB_SECONDS: Final = 60.0
 """How long a job of an engine elsewhere is assumed to take: hosted models of 2026 need one to three minutes for 5 to
@@ -56,3 +56,22 @@ def _estimate(campaign: Campaign, name: str, offer: Offer, requests: Sequence[Pl
         price_as_of=offer.price.as_of,
         price_source=offer.price.source,
     )
+
+
+def remarks(
+    campaign: Campaign, offers: Mapping[str, Offer], found: Sequence[Estimate], requests: Sequence[PlannedRequest]
+) -> list[str]:
+    """What a person should know of a plan's money and engines."""
+    told = []
+    cost, cap = sum(one.cost for one in found), campaign.budget.campaign
+    if cost > cap:
+        amounts = f"{money(cost)} {campaign.budget.currency}, and the budget is {money(cap)}"
+        told.append(campaign.error(("budget", "campaign"), f"the plan costs {amounts}: requests beyond it are held"))
+    for one in found:
+        offer = offers[one.tier]
+        where = ("tiers", one.tier)
+        if not offer.negative and any(each.words.negative for each in requests if each.request.tier == one.tier):
+            told.append(campaign.error(where, f"{one.model} takes no negative prompt: it is not sent"))
+        if offer.rewrites != "off":
+            told.append(campaign.error(where, f"{one.model} may rewrite prompts itself, so a seed promises nothing"))
+    return told

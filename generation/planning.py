@@ -6,10 +6,12 @@ requests: a request hangs on what its prompt, references and sound depend on, an
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import gc
 import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Final, NamedTuple, TypeVar
 
@@ -18,10 +20,10 @@ from generation.asking import Asked, Fit, Refused
 from generation.asset import Asset, ShotTake
 from generation.campaign import Campaign, Shot, Storyboard
 from generation.cells import Cell
-from generation.dressing import brand_of, copy_of, file_name, format_of
+from generation.dressing import brand_of, card_picture, copy_of, factors_of, file_name, format_of
 from generation.engines.engine import Offer
-from generation.estimating import estimates
-from generation.plans import Estimate, Plan, PlannedRequest, Refusal, money
+from generation.estimating import estimates, remarks
+from generation.plans import Plan, PlannedRequest, Refusal
 from generation.platforms import lint
 from generation.prompts import PreparedWords, ShotWords
 from generation.request import Request
@@ -75,6 +77,30 @@ def plan(
     Raises:
         ConfigError: Two assets would have one name.
     """
+    with _uncollected():
+        return _plan(campaign, offers, words, works, disclose, policy)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without looking for cycles: there are none, and to search all that a plan keeps is a third of its time."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
+
+
+def _plan(
+    campaign: Campaign,
+    offers: Mapping[str, Offer],
+    words: Words,
+    works: Works | None,
+    disclose: Callable[[Asset], str] | None,
+    policy: str,
+) -> Plan:
     planner = _Planner(campaign, offers)
     drafts: list[_Draft] = []
     refusals: list[Refusal] = []
@@ -94,8 +120,7 @@ def plan(
     decided = _answers(works, [draft.works for draft in drafts if draft.works]) if works else {}
     assets: list[Asset] = []
     for draft in drafts:
-        refusal = _screened(draft, prepared, decided)
-        if refusal is not None:
+        if refusal := _screened(draft, prepared, decided):
             refusals.append(refusal)
         else:
             assets += planner.finished(draft, prepared, disclose, policy)
@@ -117,7 +142,7 @@ def plan(
         requests=requests,
         refusals=tuple(refusals),
         estimates=found,
-        notes=(*notes, *_told(campaign, offers, found, requests)),
+        notes=(*notes, *remarks(campaign, offers, found, requests)),
     )
 
 
@@ -187,13 +212,13 @@ class _Planner:
                 brand=self._brand,
                 shots=self._takes(draft, prepared, sample, policy),
                 copy=draft.copy,
-                end_card=card and asset.EndCard(start=card[0], frames=card[1], picture=_card_picture(campaign, cell)),
+                end_card=card and asset.EndCard(start=card[0], frames=card[1], picture=card_picture(campaign, cell)),
                 music=whole or None,
                 product=cell.level("product"),
                 markets=asking.markets_of(campaign, cell),
                 people=board.people,
                 works=draft.works.works if draft.works else (),
-                factors=_factors(campaign, cell),
+                factors=factors_of(campaign, cell),
                 lint=draft.lint,
             )
             if disclose is not None:
@@ -262,8 +287,8 @@ class _Planner:
         key = (where, slot.frames, cell.level("format"), tier, row, *(cell.level(name) for name in sorted(used)))
         if key not in self._asked:
             fits = self._fit(cell.level("format"), tier, slot.frames)
-            refused = isinstance(fits, Refused)
-            self._asked[key] = fits if refused else asking.ask(campaign, cell, board, shot, offer, fits, used)
+            asked = fits if isinstance(fits, Refused) else asking.ask(campaign, cell, board, shot, offer, fits, used)
+            self._asked[key] = asked
         return self._asked[key]
 
     def _fit(self, form: str, tier: str, frames: int) -> Fit | Refused:
@@ -361,17 +386,6 @@ def _whole(words: Sequence[PreparedWords]) -> PreparedWords:
     )
 
 
-def _card_picture(campaign: Campaign, cell: Cell) -> asset.File | None:
-    card = campaign.storyboards[cell.level("storyboard")].end_card
-    pictures = campaign.products[cell.level("product")].pictures if cell.level("product") else ()
-    return campaign.file(pictures[0]) if card and card.product and pictures else None
-
-
-def _factors(campaign: Campaign, cell: Cell) -> tuple[tuple[str, str], ...]:
-    compared = {*campaign.variants, *campaign.compare}
-    return tuple(sorted((name, level) for name, level in cell.coordinates.items() if name in compared))
-
-
 def _check_names(campaign: Campaign, assets: Sequence[Asset]) -> None:
     by_name: dict[str, Asset] = {}
     for one in assets:
@@ -380,22 +394,3 @@ def _check_names(campaign: Campaign, assets: Sequence[Asset]) -> None:
             cells_of = " and ".join(f"{each.cell}, sample {each.sample + 1}" for each in (other, one))
             words = f"{cells_of} would both be named {one.name}: name what tells them apart"
             raise ConfigError(campaign.error(("naming",), words))
-
-
-def _told(
-    campaign: Campaign, offers: Mapping[str, Offer], found: Sequence[Estimate], requests: Sequence[PlannedRequest]
-) -> list[str]:
-    """What a person should know of a plan's money and engines."""
-    told = []
-    cost, cap = sum(one.cost for one in found), campaign.budget.campaign
-    if cost > cap:
-        amounts = f"{money(cost)} {campaign.budget.currency}, and the budget is {money(cap)}"
-        told.append(campaign.error(("budget", "campaign"), f"the plan costs {amounts}: requests beyond it are held"))
-    for one in found:
-        offer = offers[one.tier]
-        where = ("tiers", one.tier)
-        if not offer.negative and any(each.words.negative for each in requests if each.request.tier == one.tier):
-            told.append(campaign.error(where, f"{one.model} takes no negative prompt: it is not sent"))
-        if offer.rewrites != "off":
-            told.append(campaign.error(where, f"{one.model} may rewrite prompts itself, so a seed promises nothing"))
-    return told

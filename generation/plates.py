@@ -149,7 +149,7 @@ def fade_light(shot: ShotTake, number: int) -> float:
     """How light a frame is for the fade at a shot's end: 1 away from it, 0 in its middle."""
     if shot.transition != "fade" or not shot.transition_frames:
         return 1.0
-    away = abs(number - (shot.start + shot.frames))
+    away = abs(number + 0.5 - (shot.start + shot.frames))
     return min(1.0, away / (shot.transition_frames / 2))
 
 

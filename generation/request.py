@@ -159,7 +159,11 @@ class Request:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for a file or a database."""
-        return dataclasses.asdict(self)
+        return {  # Not `dataclasses.asdict`: that copies what nobody changes, for five seconds in a hundred thousand.
+            **{name: getattr(self, name) for name in _FIELDS},
+            "inputs": [dict(vars(one)) for one in self.inputs],
+            "shots": [dict(vars(one)) for one in self.shots],
+        }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Request:
@@ -173,3 +177,6 @@ class Request:
 
 def _deciding(values: dict[str, Any]) -> dict[str, Any]:
     return {**values, "policy": "", "inputs": [{**one, "uri": ""} for one in values["inputs"]]}
+
+
+_FIELDS: Final = tuple(field.name for field in dataclasses.fields(Request))

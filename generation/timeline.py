@@ -64,7 +64,7 @@ def timeline(board: Storyboard, form: Format) -> Timeline | str:
     rest = whole - fixed - card
     told = f"shots{' and end card' if board.end_card else ''} take {_seconds(fixed + card)} of {_seconds(whole)}"
     if free and rest / free < SHORTEST:
-        return f"{told}: {free} shots without seconds would have less than {_seconds(SHORTEST)} each"
+        return f"{told}: shots without seconds would have less than {_seconds(SHORTEST)} each"
     if board.end_card is not None and card < SHORTEST:
         return f"{told}: the end card would have less than {_seconds(SHORTEST)}"
     if not free and round(rest * rate) < 0:

@@ -25,17 +25,16 @@ import pyarrow.dataset as ds
 from apache_beam.pvalue import PCollection
 
 from filters.rights import prompts as rights
-from filters.rights import registry
 from generation import approvals
 from generation.asked_rewriting import AskedRewriter
 from generation.asset import Asset
 from generation.campaign import Campaign
-from generation.campaign_file import load_campaign
+from generation.campaign_file import load_campaign, load_offers, with_engine
 from generation.execution import DriveSettings
 from generation.ledger.database import check_reach
 from generation.ledger.entries import Summary
 from generation.ledger.ledger import open_ledger
-from generation.plans import Plan
+from generation.plans import Plan, money
 from generation.rewriting import Rewriter, load_rewriter
 from pipelines import engine, generate_verbs, generated, generating, options, pinning, steps
 from pipelines.columns import readable, say
@@ -95,6 +94,7 @@ def parser() -> options.Parser:
         field = next(one for one in dataclasses.fields(DriveSettings) if one.name == name)
         doc = f"{field.metadata['doc']} [default {field.default:g} {field.metadata['unit']}]"
         made.add_argument(option_name(field), dest=name, metavar="S", help=doc, default=argparse.SUPPRESS)
+    made.add_argument("--engine", metavar="NAME[:MODEL][,SETTING=VALUE...]", help="instead of the first tier's engine")
     made.add_argument("--rewriter", metavar="R", help="who writes prompts: template, or openai:MODEL,url=...")
     made.add_argument("--workers", type=int, metavar="N", help=f"workers that drive the campaign [default {_WORKERS}]")
     options.add_settings(made, GROUPS)
@@ -124,15 +124,19 @@ def run(argv: Sequence[str]) -> int:
     check_reach(ledger, remote=words.runner not in (engine.LOCAL, "FnApiRunner", "BundleBasedDirectRunner"))
     settled = settled if dry else pinning.pinned(settled, root)
     campaign = load_campaign(given.campaign)
+    if given.engine:
+        campaign = with_engine(campaign, given.engine)
     if settled.rights.rights is None and "rights" not in given:
         _unscreened(campaign)
-    found, offered, version = planned(campaign, settled, _rewriter(given.rewriter, root))
+    generating.check(campaign)
+    offered = load_offers(campaign)
+    found = generating.planned(campaign, offered, settled.rights, _rewriter(given.rewriter, root))
     job = Job(
         root=root,
         campaign=campaign.campaign,
         campaign_sha256=hashlib.sha256(storage.read_bytes(given.campaign)).hexdigest(),
         ledger=ledger,
-        engines={name: tier.engine for name, tier in campaign.tiers.items()},
+        engines={name: campaign.tiers[name].engine for name in offered},
         currency=found.currency,
         prices_as_of={name: offer.price.as_of for name, offer in offered.items()},
         assets=(),
@@ -140,7 +144,7 @@ def run(argv: Sequence[str]) -> int:
         refused=len(found.refusals),
         waiting=0,
         recipient=settled.rights.recipient,
-        registry_version=version,
+        registry_version=settled.rights.rights_version,
         drive=from_mapping(DriveSettings, {name: vars(given)[name] for name in _DRIVING if name in given}),
     )
     _tell(found)
@@ -194,27 +198,13 @@ def _rewriter(spec: str | None, root: str) -> Rewriter | None:
     return made
 
 
-def planned(
-    campaign: Campaign, config: Config, rewriter: Rewriter | None = None
-) -> tuple[Plan, dict[str, Any], int | None]:
-    """The plan of a campaign, what its engines offer, and the version of the registry that it was screened with."""
-    offered = {name: one.offer for name, one in generating.engines(campaign).items()}
-    if config.rights.rights is None:
-        return generating.planned(campaign, offered, None, config.rights, "", rewriter), offered, None
-    there = registry.open_registry(config.rights.rights)
-    state = registry.version(there, config.rights.rights_version)
-    held = rights.of_settings(config.rights)
-    found = generating.planned(campaign, offered, held, config.rights, state.digest, rewriter)
-    return found, offered, state.number
-
-
 def _unscreened(campaign: Campaign) -> None:
     """Drawn previews need no registry; whatever else is made without one has to be said.
 
     Raises:
         ConfigError: An engine makes footage.
     """
-    made = sorted(name for name, one in generating.engines(campaign).items() if not one.offer.local)
+    made = sorted(name for name, offer in load_offers(campaign).items() if not offer.local)
     if made:
         raise ConfigError(
             f"no --rights given: tier {', '.join(made)} makes footage, and nobody would look for names of works and"
@@ -228,8 +218,8 @@ def _tell(found: Plan) -> None:
         say(f"Refused: {readable(one.cell)}: {readable(one.words)}")
     if len(found.refusals) > 20:
         say(f"  ... and {len(found.refusals) - 20} more; `rushes plan` lists them")
-    cost = f"{found.cost / 1_000_000:,.2f} {found.currency}"
-    say(f"{len(found.assets)} assets from {len(found.requests)} requests, at most {cost} if each is made once.")
+    counts = f"{len(found.assets)} assets from {len(found.requests)} requests"
+    say(f"{counts}, {money(found.cost)} {found.currency} if each is made once.")
 
 
 def graph(

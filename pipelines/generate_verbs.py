@@ -16,7 +16,7 @@ from generation.ledger.entries import Entry, Spending, Summary
 from generation.ledger.ledger import SETTLED_AS, Ledger, open_ledger
 from generation.ledger.reconciling import Reconciled, reconcile
 from generation.ledger.tables import STATES
-from generation.plans import Refusal
+from generation.plans import Refusal, money
 from pages.campaign import Refused, render
 from pipelines import options
 from pipelines.columns import columns, readable, say
@@ -70,21 +70,15 @@ def _note(root: Path, campaign: str) -> Path:
     return root / FOLDER / "campaigns" / f"{campaign}.json"
 
 
-def money(micros: int, currency: str) -> str:
-    """An amount with its currency: `12.50 USD`; four places where it is less than a unit of the second."""
-    places = 2 if micros % 10_000 == 0 else 4
-    return f"{micros / 1_000_000:,.{places}f} {currency}"
-
-
 def line(summary: Summary, currency: str) -> str:
     """How a campaign stands, in one line."""
     told = ", ".join(f"{count} {state}" for state, count in summary.states.items())
     more = [(summary.held, "held"), (summary.waiting, "waiting"), (summary.in_doubt, "in doubt")]
     told += "".join(f", {count} {what}" for count, what in more if count)
     spent = summary.spending
-    cap = "" if spent.cap is None else f" of {money(spent.cap, currency)}"
-    return f"{told or 'nothing planned'}; spent {money(spent.settled, currency)}{cap}" + (
-        f", {money(spent.reserved, currency)} reserved" if spent.reserved else ""
+    cap = "" if spent.cap is None else f" of {money(spent.cap)} {currency}"
+    return f"{told or 'nothing planned'}; spent {money(spent.settled)} {currency}{cap}" + (
+        f", {money(spent.reserved)} {currency} reserved" if spent.reserved else ""
     )
 
 
@@ -184,8 +178,8 @@ def _status(ledger: Ledger, campaign: str, currency: str) -> None:
 
 def _spent(one: Spending, currency: str) -> list[str]:
     name = f"{one.per} {one.name}".strip()
-    amounts = [money(one.settled, currency), money(one.reserved, currency)]
-    return [readable(name), *amounts, "" if one.cap is None else money(one.cap, currency)]
+    amounts = [f"{money(one.settled)} {currency}", f"{money(one.reserved)} {currency}"]
+    return [readable(name), *amounts, "" if one.cap is None else f"{money(one.cap)} {currency}"]
 
 
 def _why(entry: Entry) -> str:

@@ -18,12 +18,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from filters.rights import prompts as rights
+from filters.rights import registry
 from filters.rights.policy import RightsSettings
-from filters.rights.prompts import Held
 from generation import gates, preparing
 from generation.asset import Asset
 from generation.campaign import Campaign
-from generation.engines.engine import Engine, Offer, load_engine
+from generation.cells import tiers_used
+from generation.engines.engine import Offer, load_engine
 from generation.execution import DriveSettings, drive
 from generation.finishing import finish
 from generation.labels import disclosure
@@ -95,43 +97,40 @@ class Job:
         return Path(self.root, FOLDER)
 
 
-def engines(campaign: Campaign) -> dict[str, Engine]:
-    """The engine of every tier, checked, as are the fonts that finishing needs.
+def check(campaign: Campaign) -> None:
+    """See that every engine can work, and that text can be set.
 
     Raises:
         ConfigError: Something is missing; the text says how to get it.
     """
     check_shaping()
-    found = {name: load_engine(tier.engine) for name, tier in campaign.tiers.items()}
-    for engine in found.values():
-        engine.check()
-    return found
+    for name in tiers_used(campaign):
+        load_engine(campaign.tiers[name].engine).check()
 
 
 def planned(
-    campaign: Campaign,
-    offered: Mapping[str, Offer],
-    held: Held | None,
-    settings: RightsSettings,
-    policy: str,
-    rewriter: Rewriter | None = None,
+    campaign: Campaign, offered: Mapping[str, Offer], settings: RightsSettings, rewriter: Rewriter | None = None
 ) -> Plan:
-    """The plan of a campaign, its words rewritten and screened.
+    """The plan of a campaign, its words rewritten, and screened by the registry that settings name, if they name one.
 
     Args:
         campaign: The campaign.
         offered: What the engine of each tier declares.
-        held: The registry; None: `--rights none`.
-        settings: How it is asked.
-        policy: Digest of the registry's version; empty: of none.
+        settings: The registry, and how it is asked.
         rewriter: What writes the prompts; None: the template.
+
+    Raises:
+        ConfigError: The registry cannot be read, or the rewriter cannot work.
     """
-    recipient = settings.recipient
+    recipient, held, policy = settings.recipient, None, ""
+    if settings.rights is not None:
+        held = rights.of_settings(settings)
+        policy = registry.version(registry.open_registry(settings.rights), settings.rights_version).digest
     return plan(
         campaign,
         offered,
         words=functools.partial(preparing.prepare_all, held=held, rewriter=rewriter, recipient=recipient),
-        works=None if held is None else lambda asked: decide_works(held, asked, recipient, settings.display_regime),
+        works=held and (lambda asked: decide_works(held, asked, recipient, settings.display_regime)),
         disclose=disclosure,
         policy=policy,
     )
@@ -174,14 +173,14 @@ def enter(ledger: Ledger, campaign: Campaign, found: Plan, offered: Mapping[str,
     ledger.budget(campaign.campaign, campaign.budget.campaign)
     ledger.budget(campaign.campaign, campaign.budget.cell, per="cell")
     ledger.budget(campaign.campaign, campaign.budget.day, per="day")
-    for name, tier in campaign.tiers.items():
-        offer, engine = offered[name], load_engine(tier.engine).name
+    for name, offer in offered.items():
+        tier = campaign.tiers[name]
+        engine = load_engine(tier.engine).name
         per_minute = min(filter(None, (tier.per_minute, offer.per_minute)), default=0)
         most = min(tier.in_flight or offer.in_flight, offer.in_flight)
         ledger.lane(engine, offer.model, name, most, per_minute)
-    salt = campaign.salt or campaign.campaign
     rows = (
-        Planned(request=one.request, salt=salt, worst_cost=one.cost, attempts=campaign.attempts)
+        Planned(request=one.request, salt=campaign.seed_salt, worst_cost=one.cost, attempts=campaign.attempts)
         for one in found.requests
     )
     return ledger.plan(rows, whole=campaign.campaign)

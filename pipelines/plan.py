@@ -12,13 +12,9 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from filters.rights import prompts as rights
-from filters.rights import registry
-from filters.rights.policy import RightsSettings
 from generation import campaign_file, plan_tables
 from generation.asset import Asset
 from generation.campaign import Campaign
-from generation.engines.engine import Offer
 from generation.plans import Plan, money
 from pages.plan import Strip, render_plan
 from pages.rendering import lasting
@@ -86,7 +82,7 @@ def run(argv: Sequence[str]) -> int:
     if given.engine:
         campaign = campaign_file.with_engine(campaign, given.engine)
     offers = campaign_file.load_offers(campaign)
-    found = planned(campaign, offers, settings)
+    found = generating.planned(campaign, offers, settings)
     cells = list(plan_tables.cell_rows(found))
     requests = list(plan_tables.request_rows(campaign, offers, found))
     if given.output_parquet:
@@ -99,19 +95,6 @@ def run(argv: Sequence[str]) -> int:
     else:
         _tell(campaign, found)
     return SOME_REFUSED if found.refusals else ALL_PLANNED
-
-
-def planned(campaign: Campaign, offers: Mapping[str, Offer], settings: RightsSettings) -> Plan:
-    """The plan, screened by the registry that settings name, if they name one.
-
-    Raises:
-        ConfigError: They name one that cannot be read.
-    """
-    if settings.rights is None:
-        return generating.planned(campaign, offers, None, settings, "")
-    there = registry.open_registry(settings.rights)
-    policy = registry.version(there, settings.rights_version).digest
-    return generating.planned(campaign, offers, rights.of_settings(settings), settings, policy)
 
 
 def page(

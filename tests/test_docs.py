@@ -20,7 +20,7 @@ from PIL import Image
 
 from captioning import checks, recogniser
 from filters.quality import REASONS, QualitySettings
-from pipelines import config, curate, main, measuring, options, recaption, scenes, screen
+from pipelines import config, curate, generate, generate_verbs, main, measuring, options, recaption, scenes, screen
 from tests.pipelines import corpora
 from transforms import attempts, failures, lists, records
 from transforms.clips import BucketSettings, latent_counts
@@ -33,6 +33,7 @@ JOBS = {
     "scenes": scenes.parser,
     "recaption": recaption.parser,
     "screen": screen.parser,
+    "generate": generate.parser,
 }
 GROUPS = {
     "curate": curate.GROUPS,
@@ -40,7 +41,13 @@ GROUPS = {
     "scenes": scenes.GROUPS,
     "recaption": recaption.GROUPS,
     "screen": screen.GROUPS,
+    "generate": generate.GROUPS,
 }
+PARSED = (
+    *("demo", "eval-cuts", "browse", "explain", "release", "captions"),
+    *("plan", "storyboard", "approve", "reject", "traffic"),
+)
+"""Commands that are only parsed: what they need is not in the folder where others are run."""
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -130,13 +137,15 @@ def test_every_command_can_be_typed(words, inside):
     else:
         assert program == "rushes"
         name, *argv = rest
-        if name in JOBS:
+        if name == "generate" and argv[0] in generate_verbs.VERBS:
+            generate_verbs.parser(argv[0]).parse_args(argv[1:])
+        elif name in JOBS:
             own = JOBS[name]()
             mine, _ = options.split_beam(argv, own)
             _, given = options.settle(own.parse_args(mine), GROUPS[name])
             assert given.output
-            assert given.inputs or name in ("scenes", "recaption", "screen")
-        elif name in ("demo", "eval-cuts", "browse", "explain", "release", "captions"):
+            assert given.inputs or name in ("scenes", "recaption", "screen", "generate")
+        elif name in PARSED:
             importlib.import_module(main.COMMANDS[name][0]).parser().parse_args(argv)
         else:
             assert main.main(rest) == 0

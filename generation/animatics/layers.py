@@ -61,8 +61,8 @@ def layer_of(rgba: Any, at: tuple[float, float], **more: Any) -> Layer:
 
 def multiplied(rgba: Any) -> Picture:
     """A picture with its colours multiplied by its cover."""
-    cover = rgba[..., 3:].astype(np.uint16)
-    made: Picture = np.dstack([(rgba[..., :3] * cover + 127) // 255, cover]).astype(np.uint8)
+    cover = cv2.extractChannel(rgba, 3)
+    made: Picture = cv2.multiply(rgba, cv2.merge([cover, cover, cover, np.full_like(cover, 255)]), scale=1 / 255)
     return made
 
 

@@ -1,7 +1,7 @@
 """Scenery: what an animatic shows where no picture is given, and what a product stands in.
 
 Three drawn places, chosen by the words of the shot, in the colours of the palette: hills under a sun, the arches of a
-studio, ribbons of light. A product or person stands on the floor of the studio, with its shadow.
+studio, ribbons of light. A product or person stands on the studio's floor, or on a stone before the hills.
 """
 
 from __future__ import annotations
@@ -40,9 +40,6 @@ _TALL: Final = (0.5, 0.62)
 _WIDE: Final = (0.72, 0.88)
 """Most width of all that stands there, as a share of the frame's, and in a close-up."""
 
-BEHIND: Final = 4
-"""Layers of a stage that are the place itself: wall, two arches, floor. What stands in it follows."""
-
 Colours = tuple[Colour, ...]
 
 
@@ -65,42 +62,77 @@ def place(name: str, colours: Colours, seed: int, width: int, height: int) -> li
         width: Of the frame in pixels.
         height: Of the frame.
     """
-    dice = np.random.default_rng(seed)
     draw = {"hills": _hills, "studio": _studio, "ribbons": _ribbons}[name]
-    return [*draw(colours, dice, width, height), *_motes(colours[-1], dice, width, height)]
+    return draw(colours, np.random.default_rng(seed), width, height)
 
 
-def stage(
-    things: Sequence[Any], colours: Colours, seed: int, width: int, height: int, close: bool = False
+def standing(
+    things: Sequence[Any], colours: Colours, width: int, height: int, *, close: bool = False, stone: bool = False
 ) -> list[Layer]:
-    """Layers of a studio with things on its floor, each with its shadow.
+    """Layers of things that stand side by side, each with its shadow.
 
     Args:
         things: Pictures (height, width, 4) with transparency, from left to right.
         colours: Four, from dark to light.
-        seed: Chooses how it is drawn.
         width: Of the frame in pixels.
         height: Of the frame.
         close: Whether they are seen from near.
+        stone: Whether they stand on a stone, for a place that has no floor.
     """
-    dice = np.random.default_rng(seed)
-    layers = _studio(colours, dice, width, height)
     gap = 0.04 * width
     tall = _TALL[close] * height
     wide = sum(tall * one.shape[1] / one.shape[0] for one in things) + gap * (len(things) - 1)
     scale = min(1.0, _WIDE[close] * width / wide)
-    tall, x = tall * scale, (width - wide * scale) / 2
+    tall, x, floor = tall * scale, (width - wide * scale) / 2, _STAND * height
+    layers = [_stone(width / 2, floor, max(0.5 * width, wide * scale * 1.5), colours)] if stone else []
     for one in things:
         size = (max(2, round(tall * one.shape[1] / one.shape[0])), max(2, round(tall)))
-        layers += _standing(_resized(one, size), x, _STAND * height, colours[0])
+        layers += _stood(_resized(one, size), x, floor, colours[0])
         x += size[0] + gap * scale
-    return layers + _motes(colours[-1], dice, width, height)
+    return layers
 
 
-def _standing(thing: Any, x: float, floor: float, dark: Colour) -> list[Layer]:
+def motes(light: Colour, seed: int, width: int, height: int) -> list[Layer]:
+    """A few soft, bright spots before a place, as of dust in the light."""
+    dice, layers = np.random.default_rng(seed), []
+    for _ in range(7):
+        radius = (0.008 + 0.03 * dice.random() ** 2) * min(width, height)
+        rows, columns = np.mgrid[0 : 2 * math.ceil(radius) + 2, 0 : 2 * math.ceil(radius) + 2].astype(np.float32)
+        away = np.hypot(rows - radius - 0.5, columns - radius - 0.5)
+        cover = np.clip((radius - away) / (0.35 * radius + 1), 0, 1) * (0.1 + 0.14 * dice.random())
+        layers.append(
+            layer_of(
+                _filled(light, cover),
+                at=(dice.random() * width, (0.15 + 0.75 * dice.random()) * height),
+                depth=1.3 + dice.random() * 0.5,
+                drift=(0.02 * width, 0.03 * height),
+                period=7.0 + 5 * dice.random(),
+                phase=float(dice.random() * 6),
+            )
+        )
+    return layers
+
+
+def _stone(x: float, floor: float, wide: float, colours: Colours) -> Layer:
+    """A broad, flat stone whose top is seen from a little above."""
+    dark, low, high, _ = colours
+    radius, flat, thick = wide / 2, wide * 0.09, wide * 0.12
+    rows, columns = np.mgrid[0 : math.ceil(2 * flat + thick) + 4, 0 : math.ceil(wide) + 4].astype(np.float32)
+    across = (columns - radius - 2) / radius
+    bow = flat * np.sqrt(np.clip(1 - across**2, 0, 1))
+    down = rows - flat - 2
+    top = np.clip(bow - np.abs(down) + 0.5, 0, 1) * (np.abs(across) < 1)
+    body = np.clip(np.minimum(bow + thick - down, down + bow) + 0.5, 0, 1) * (np.abs(across) < 1)
+    side = _shaded(mixed(low, dark, 0.25), mixed(dark, low, 0.2), np.clip(across * 0.5 + 0.5, 0, 1), body)
+    lit = _shaded(mixed(high, low, 0.35), mixed(low, high, 0.2), np.clip(across * 0.5 + 0.5, 0, 1), top)
+    share = top[..., None]
+    both = np.dstack([side[..., :3] * (1 - share) + lit[..., :3] * share, np.maximum(side[..., 3], lit[..., 3])])
+    return layer_of(both.astype(np.uint8), at=(x - radius - 2, floor - flat - 2), depth=0.95)
+
+
+def _stood(thing: Any, x: float, floor: float, dark: Colour) -> list[Layer]:
     """A thing with its foot at `floor`: the shadow that lies on the floor, the one where it touches, and itself."""
     high, wide = thing.shape[:2]
-    sway = max(0.6, high * 0.006)
     pad = round(wide * 0.35)
     shadow = np.zeros((max(8, round(wide * 0.3)), wide + 2 * pad), np.float32)
     middle = (shadow.shape[1] // 2, shadow.shape[0] // 2)
@@ -110,7 +142,7 @@ def _standing(thing: Any, x: float, floor: float, dark: Colour) -> list[Layer]:
     shadow = cv2.GaussianBlur(shadow, (0, 0), max(1.0, wide * 0.018))
     return [
         layer_of(_filled(dark, shadow), at=(x - pad, floor - middle[1]), depth=1.0),
-        layer_of(thing, at=(x, floor - high), depth=1.0, drift=(0.0, sway), period=5.0),
+        layer_of(thing, at=(x, floor - high), depth=1.0, drift=(0.0, max(0.6, high * 0.006)), period=5.0),
     ]
 
 
@@ -220,27 +252,6 @@ def _ribbons(colours: Colours, dice: Any, width: int, height: int) -> list[Layer
     return layers
 
 
-def _motes(light: Colour, dice: Any, width: int, height: int) -> list[Layer]:
-    """A few soft, bright spots before everything, as of dust in the light."""
-    layers = []
-    for _ in range(7):
-        radius = (0.008 + 0.03 * dice.random() ** 2) * min(width, height)
-        rows, columns = np.mgrid[0 : 2 * math.ceil(radius) + 2, 0 : 2 * math.ceil(radius) + 2].astype(np.float32)
-        away = np.hypot(rows - radius - 0.5, columns - radius - 0.5)
-        cover = np.clip((radius - away) / (0.35 * radius + 1), 0, 1) * (0.1 + 0.14 * dice.random())
-        layers.append(
-            layer_of(
-                _filled(light, cover),
-                at=(dice.random() * width, (0.15 + 0.75 * dice.random()) * height),
-                depth=1.3 + dice.random() * 0.5,
-                drift=(0.02 * width, 0.03 * height),
-                period=7.0 + 5 * dice.random(),
-                phase=float(dice.random() * 6),
-            )
-        )
-    return layers
-
-
 def _canvas(top: Colour, foot: Colour, width: int, height: int, dice: Any, reach: float) -> Picture:
     """A wall from one colour to another, darker in the corners, with a grain that keeps the steps from being seen."""
     wide, tall = math.ceil(width * (1 + 2 * MARGIN)), math.ceil(height * (1 + 2 * MARGIN))
@@ -258,9 +269,11 @@ def _canvas(top: Colour, foot: Colour, width: int, height: int, dice: Any, reach
 
 def _shaded(top: Colour, foot: Colour, share: Any, cover: Any) -> Any:
     """A picture with transparency whose colour goes from one to another, and whose cover is 0 to 1."""
-    share = np.broadcast_to(share, cover.shape)[..., None]
-    colour = np.array(top, np.float32) * (1 - share) + np.array(foot, np.float32) * share
-    return np.dstack([colour, cover * 255]).round().clip(0, 255).astype(np.uint8)
+    made = np.empty((*cover.shape, 4), np.uint8)
+    for n, (begins, ends) in enumerate(zip(top, foot, strict=True)):
+        made[..., n] = share * np.float32(ends - begins) + np.float32(begins + 0.5)
+    made[..., 3] = cover * np.float32(255) + np.float32(0.5)
+    return made
 
 
 def _filled(colour: Colour, cover: Any) -> Any:

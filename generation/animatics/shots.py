@@ -113,14 +113,19 @@ def _drawn(wanted: _Wanted, behind: Path | None = None) -> Shot:
     size = wanted.size
     side = round(max(size) * _LARGEST)
     subjects = [stills.cut_out(stills.read_still(path, side)) for path in wanted.given.get("subject", ())]
+    name = scenery.place_named(wanted.words)
+    if subjects and name == "ribbons":
+        name = "studio"
+    if behind is None:
+        layers = scenery.place(name, wanted.palette, wanted.seed, *size)
+    else:
+        blurred = cv2.GaussianBlur(_still(behind, size), (0, 0), max(0.8, min(size) / 240))
+        layers = [Layer(pixels=blurred, solid=True, depth=0.5)]
+    layers += scenery.motes(wanted.palette[-1], wanted.seed, *size)
     if subjects:
         close = any(sign in wanted.words.lower() for sign in _CLOSE)
-        layers = scenery.stage(subjects, wanted.palette, wanted.seed, *size, close)
-        if behind is not None:
-            blurred = cv2.GaussianBlur(_still(behind, size), (0, 0), max(0.8, min(size) / 240))
-            layers = [Layer(pixels=blurred, solid=True, depth=0.5), *layers[scenery.BEHIND :]]
-    else:
-        layers = scenery.place(scenery.place_named(wanted.words), wanted.palette, wanted.seed, *size)
+        stone = behind is None and name == "hills"
+        layers += scenery.standing(subjects, wanted.palette, *size, close=close, stone=stone)
     return lambda t, seconds: composed(layers, camera.view(wanted.move, t, seconds, wanted.phase), seconds, *size)
 
 

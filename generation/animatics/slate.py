@@ -23,6 +23,7 @@ _HIGH: Final = 0.078  # of the smaller side
 _DARK: Final = (10, 12, 18)
 _COVER: Final = 176
 _WHITE: Final = (255, 255, 255)
+_ENDS: Final = ".,;:!?،؛؟。、"
 _LEAST: Final = 7  # pixels: smaller letters are none
 
 
@@ -103,11 +104,12 @@ def _lines(bar: Image.Image, title: str, text: str, language: str, box: tuple[in
         for words, share, weight, ink in rows
         if (block := _shortened(words, round(high * share), language, weight, wide, high // 2))
     ]
-    top = (high - sum(block.height for block, _ in set_rows)) // 2
+    gap = round(high * 0.06)
+    top = (high - sum(block.height for block, _ in set_rows) - gap * (len(set_rows) - 1)) // 2
     for block, ink in set_rows:
         x = box[2] - block.width if block.backwards else box[0]
         bar.alpha_composite(typesetting.draw(block, ink), (x, max(0, top)))
-        top += block.height
+        top += block.height + gap
 
 
 def _shortened(words: str, size: int, language: str, weight: int, wide: int, high: int) -> Any | None:
@@ -115,7 +117,8 @@ def _shortened(words: str, size: int, language: str, weight: int, wide: int, hig
     every = words.split()
 
     def block_of(count: int) -> Any | None:
-        short = " ".join(every[:count]) + ("…" if count < len(every) else "")
+        short = " ".join(every[:count])
+        short = short if count == len(every) else short.rstrip(_ENDS) + "…"
         return _set(short, size, language, weight, wide, high)
 
     fitting, least, most = None, 1, min(len(every), 60)

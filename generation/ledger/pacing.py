@@ -14,8 +14,8 @@ GROWTH: Final = 1.3
 STEP: Final = 0.04
 """Time between questions about a job that is due, as a part of how long jobs take: what waiting costs at most."""
 
-_REMEMBERED: Final = 64  # jobs of which the median is taken
-_SHRINK: Final = 0.95  # a job that is done at the first question may have been done for a while
+_REMEMBERED: Final = 24  # jobs of which the median is taken
+_SHRINK: Final = 0.85  # a job that is done at the first question may have been done for a while
 
 
 class Pace:
@@ -43,8 +43,7 @@ class Pace:
         """Seconds to the first question about a job of an age: shortly before it should be done."""
         if not self._took:
             return self._within(FIRST)
-        usual = statistics.median(self._took)
-        return self._within(usual - max(usual * STEP, self._least / 2) - age)
+        return self._within(self._due(statistics.median(self._took)) - age)
 
     def next(self, age: float, said: float | None, before: float) -> float:
         """Seconds to the next question about a job that is not done.
@@ -60,7 +59,11 @@ class Pace:
             return self._within(before * GROWTH)
         usual = statistics.median(self._took)
         late = max(age - usual, 0.0)  # far beyond what is usual there is less and less to win
-        return self._within(max(usual * STEP, late * STEP))
+        return self._within(max(self._due(usual) - age, usual * STEP, late * STEP))
+
+    def _due(self, usual: float) -> float:
+        """The age at which it is worth to ask: a little before a job is done, as a rule."""
+        return usual - max(usual * STEP, self._least / 2)
 
     def _within(self, seconds: float) -> float:
         return min(max(seconds, self._least), self._most)

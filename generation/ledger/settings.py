@@ -28,7 +28,9 @@ class DriveSettings:
         low=0.1,
         scale=True,
     )
-    poll_least: float = setting(0.05, "Shortest time between two questions after a job", unit="s", low=0.001, scale=True)
+    poll_least: float = setting(
+        0.05, "Shortest time between two questions after a job", unit="s", low=0.001, scale=True
+    )
     poll_most: float = setting(30.0, "Longest time between two questions after a job", unit="s", low=0.01, scale=True)
     wait_most: float = setting(60.0, "Longest pause after an engine did not answer", unit="s", low=0.01, scale=True)
     grace: float = setting(

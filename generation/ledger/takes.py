@@ -70,6 +70,7 @@ def look_at(path: Path) -> None:
     Raises:
         ElementError: It isn't.
     """
+    _boxes(path)
     with open_media(str(path)) as container:
         stream = choose_video(container)
         if stream is None:
@@ -141,6 +142,28 @@ def _same(one: Input, path: Path) -> Path:
             "changed", f"input {one.role} {redact(one.uri)}: its bytes are not those planned; plan again"
         )
     return path
+
+
+def _boxes(path: Path) -> None:
+    """See that an MP4 file ends where its last box does: what is cut off an index at the end, decoders don't miss.
+
+    Each box begins with its length and its kind, 4 bytes each; a length of 1 is followed by one of 8 bytes, and 0 means
+    to the end (ISO/IEC 14496-12, 4.2).
+    """
+    at, size = 0, path.stat().st_size
+    with path.open("rb") as file:
+        while at < size:
+            file.seek(at)
+            head = file.read(16)
+            if at == 0 and head[4:8] != b"ftyp":
+                return
+            length = int.from_bytes(head[:4], "big")
+            length = int.from_bytes(head[8:], "big") if length == 1 else length or size - at
+            if length < 8:
+                break
+            at += length
+    if at != size:
+        raise ElementError("damaged", f"it is cut short: {size} bytes, and its boxes end at {at}")
 
 
 def _move(file: Path, place: Path) -> None:

@@ -29,13 +29,17 @@ def render_take(
     luma: Callable[[int], int] = grey,
     tone: float = 0.0,
     texture: bool = False,
-    codec: str = "libx264",
+    late: float = 0.0,
+    silent_from: float = 1e9,
 ) -> Path:
-    """A video of even frames, or of a moving pattern, with a tone of an amplitude (0: no sound)."""
+    """A video of even frames, or of a moving pattern, with a tone of an amplitude (0: no sound).
+
+    The sound begins `late` seconds after the picture, and has no more samples from `silent_from` on.
+    """
     generator = np.random.default_rng(7)
     pattern = generator.integers(40, 200, (height, width * 2), dtype=np.uint8)
     with av.open(str(path), "w") as out:
-        video: Any = out.add_stream(codec, rate=Fraction(rate))
+        video: Any = out.add_stream("libx264", rate=Fraction(rate))
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         video.options = {"preset": "ultrafast", "crf": "10"}
         video.codec_context.colorspace = 1
@@ -49,12 +53,12 @@ def render_take(
             out.mux(video.encode(frame))
         out.mux(video.encode(None))
         if sound is not None:
-            length = round(frames / Fraction(rate) * 44_100)
+            length = round(min(float(frames / Fraction(rate)), silent_from) * 44_100)
             wave = tone * np.sin(2 * np.pi * 440 * np.arange(length) / 44_100)
             for start in range(0, length, 1024):
                 part = np.ascontiguousarray(np.stack([wave[start : start + 1024]] * 2).astype(np.float32))
                 heard = av.AudioFrame.from_ndarray(part, "fltp", "stereo")
-                heard.sample_rate, heard.pts = 44_100, start
+                heard.sample_rate, heard.pts = 44_100, start + round(late * 44_100)
                 out.mux(sound.encode(heard))
             out.mux(sound.encode(None))
     return path

@@ -12,6 +12,7 @@ import yaml
 from generation.campaign import Campaign
 from generation.campaign_file import load_campaign, load_offers, schema, with_engine
 from generation.cells import cells, exclusion
+from generation.plans import REFUSALS
 from tests.generation.campaigns import SMALL, loaded, small
 from transforms.settings import ConfigError
 
@@ -190,3 +191,16 @@ def test_a_campaign_cannot_be_changed():
     campaign = Campaign.model_validate({**SMALL, "copy": {}})
     with pytest.raises(ValueError, match="frozen"):
         campaign.samples = 2
+
+
+def test_the_smallest_campaign_of_the_documentation_is_right(tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "campaign.md").read_text("utf-8")
+    smallest = text.split("## The smallest one")[1].split("```text\n")[1].split("```")[0]
+    assert len(list(cells(loaded(tmp_path, smallest)))) == 1
+
+
+def test_the_documentation_names_every_part_and_reason():
+    text = (Path(__file__).parents[2] / "docs" / "campaign.md").read_text("utf-8")
+    parts = {field.alias or name for name, field in Campaign.model_fields.items()} - {"version", "campaign", "salt"}
+    assert all(f"`{name}`" in text for name in parts)
+    assert all(f"| `{name}` |" in text for name in REFUSALS)

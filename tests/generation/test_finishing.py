@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from generation.asset import SafeArea
+from generation.asset import EndCard, SafeArea
 from generation.encoding import boxes
 from generation.finishing import FILE_STEPS, PICTURE_STEPS, FinishSettings, finish
 from generation.loudness import level_of
@@ -36,6 +36,7 @@ def test_a_finished_file_has_the_planned_frames_pixels_and_level(tmp_path, form,
     assert made.bytes == made.path.stat().st_size
     assert made.sha256 == hashlib.sha256(made.path.read_bytes()).hexdigest()
     assert made.loudness == pytest.approx(-14, abs=0.5)
+    assert made.true_peak is not None
     assert made.true_peak <= -1
     again = level_of(read_sound(made.path, 48_000)[:, : round(64 / 24 * 48_000)], 48_000)
     assert again.loudness == pytest.approx(made.loudness, abs=0.2)
@@ -63,7 +64,7 @@ def test_the_end_card_begins_on_its_frame_and_lasts_to_the_end(tmp_path):
 def test_a_dissolve_into_the_end_card_keeps_the_label(tmp_path):
     asset = make_asset(tmp_path)
     last = dataclasses.replace(asset.shots[1], transition="dissolve", transition_frames=8)
-    card = dataclasses.replace(asset.end_card, start=36, frames=28)
+    card = EndCard(start=36, frames=28)
     asset = dataclasses.replace(asset, shots=(asset.shots[0], last), end_card=card)
     made = finish(asset, make_takes(tmp_path), tmp_path / "out", FAST)
     got = lumas(made.path)
@@ -112,8 +113,10 @@ def test_what_is_there_is_not_made_again_and_what_changed_is(tmp_path):
 def test_a_file_that_was_changed_or_removed_is_made_again(tmp_path):
     takes, asset = make_takes(tmp_path), make_asset(tmp_path)
     first = finish(asset, takes, tmp_path / "out", FAST)
-    first.path.write_bytes(first.path.read_bytes()[:-1])
+    whole = first.path.read_bytes()
+    first.path.write_bytes(whole[:-1])
     assert finish(asset, takes, tmp_path / "out", FAST) == first
+    assert first.path.read_bytes() == whole
     first.path.with_suffix(".json").write_text("{", "utf-8")
     assert finish(asset, takes, tmp_path / "out", FAST) == first
     assert json.loads(first.path.with_suffix(".json").read_text("utf-8"))["sha256"] == first.sha256
@@ -160,7 +163,7 @@ def test_a_logo_that_changed_since_the_plan_is_refused(tmp_path):
 
 def test_files_from_elsewhere_are_taken_by_their_digest(tmp_path):
     asset, takes = make_asset(tmp_path), make_takes(tmp_path)
-    logo = dataclasses.replace(asset.brand.logo, uri="gs://bucket/logo.png")
+    logo = dataclasses.replace(file_of(tmp_path / "logo.png"), uri="gs://bucket/logo.png")
     far = dataclasses.replace(asset, brand=dataclasses.replace(asset.brand, logo=logo))
     with pytest.raises(ElementError, match=r"cannot read logo\.png"):
         finish(far, takes, tmp_path / "out", FAST)

@@ -93,6 +93,12 @@ def test_silence_fails_where_sound_was_asked_for(tmp_path, sound_take):
     assert "silent for" in failed(silent, sound=True)["sound"]
 
 
+def test_sound_that_ends_before_the_picture_is_silent_from_there(tmp_path):
+    take = render_take(tmp_path / "a.mp4", frames=36, texture=True, tone=0.1, silent_from=0.5)
+    gate = check_take(take, request(sound=True))[-1]
+    assert gate.value == pytest.approx(2 / 3, abs=0.06)
+
+
 def test_a_file_that_cannot_be_decoded_fails_one_gate(tmp_path, sound_take):
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(sound_take.read_bytes()[:2000])

@@ -25,7 +25,7 @@ def test_a_size_is_on_the_grid_and_covers_where_the_engine_can(width, height, mu
     if max(wanted) <= most - multiple:
         assert found.width >= width
         assert found.height >= height
-        scale = max(1, Fraction(least, min(wanted)))
+        scale = max(Fraction(1), Fraction(least, min(wanted)))
         assert all(side < want * scale + multiple or side == least for side, want in zip(found, wanted, strict=True))
 
 

@@ -46,6 +46,7 @@ def test_any_sound_comes_out_at_the_target(sound, target, peak):
     track, level = to_level(sound, RATE, target, peak, 192)
     again = level_of(heard(track), RATE)
     assert again == level
+    assert level.true_peak is not None
     assert level.true_peak <= peak
     assert level.loudness == pytest.approx(target, abs=0.5)
 
@@ -54,6 +55,7 @@ def test_where_peaks_forbid_the_target_the_level_says_so():
     clicks = np.zeros((2, 4 * RATE), np.float32)
     clicks[:, :: RATE // 2] = 0.5
     _, level = to_level(clicks, RATE, -14.0, -1.0, 192)
+    assert level.true_peak is not None
     assert level.true_peak <= -1.0
     assert level.loudness is None or level.loudness < -14.0
 
@@ -73,6 +75,24 @@ def test_what_is_next_to_silent_is_not_lifted():
 def test_limiting_leaves_alone_what_is_low_enough():
     quiet = tone(0.1)
     assert limited(quiet, RATE, -1.0) is quiet
+
+
+def test_limiting_sees_peaks_between_the_samples():
+    # Bursts whose samples are 3 dB below the wave's peak: a limiter of samples alone would let them through.
+    sound = tone(0.9, 2, RATE / 4, np.pi / 4)
+    sound *= (np.arange(sound.shape[1]) // 4800 % 4 == 0).astype(np.float32)
+    before, after = (level_of(one, RATE).true_peak for one in (sound, limited(sound, RATE, -3.0)))
+    assert before is not None
+    assert after is not None
+    assert after <= -2.7 < -1.5 < before
+
+
+def test_a_codec_that_adds_to_the_peaks_is_made_up_for():
+    generator = np.random.default_rng(9)
+    sound = np.clip(generator.normal(0, 0.3, (2, 3 * RATE)), -0.5, 0.5).astype(np.float32)
+    _, level = to_level(sound, RATE, -6.0, -2.0, 192)
+    assert level.true_peak is not None
+    assert level.true_peak <= -2.0
 
 
 def test_limiting_keeps_the_time():

@@ -103,6 +103,14 @@ def test_subtitles_stand_lower_while_nothing_else_does(tmp_path):
     assert top(20, 44) == top(30, 44) > top(19, 44)
 
 
+def test_the_logo_goes_while_the_end_card_comes(tmp_path, logo):
+    asset = make_asset(tmp_path)
+    behind = np.full((1, 180, 320), 60, np.uint8)
+    (mark,) = (x for x in overlays(asset, logo, (), behind, (5,), 44, 8).layers if x.name == "logo")
+    seen = [mark.opacity(number) for number in range(43, 53)]
+    assert seen[0] == 1 > seen[3] > seen[6] > seen[8] > seen[9] == 0
+
+
 def test_the_label_stays_to_the_last_frame(tmp_path):
     asset = make_asset(tmp_path)
     (label,) = (layer for layer in laid(asset).layers if layer.name == "disclosure")
@@ -154,10 +162,12 @@ def test_an_end_card_has_everything_inside_the_safe_area(tmp_path, language, for
 
 
 def test_an_end_card_keeps_the_labels_place_free(tmp_path, logo):
-    asset = asset_in(tmp_path, "en", "9:16")
+    asset = asset_in(tmp_path, "en", "16:9")
+    copy = dataclasses.replace(asset.copy, disclosure="Made with AI,\nas the law asks for")
+    asset = dataclasses.replace(asset, copy=copy)
     (label,) = (layer for layer in laid(asset).layers if layer.name == "disclosure")
     left, top, right, bottom = label.box
-    card = np.asarray(end_card(asset, logo, Image.new("RGBA", (900, 900), (0, 255, 0, 255)), ()), int)
+    card = np.asarray(end_card(asset, logo, Image.new("RGBA", (500, 900), (0, 255, 0, 255)), ()), int)
     assert card[top:bottom, left:right].std(axis=(0, 1)).max() < 4
 
 

@@ -36,7 +36,10 @@ def test_a_cut_is_on_its_frame(tmp_path):
 
 
 def test_a_dissolve_overlaps_and_goes_evenly(tmp_path):
-    takes = {name: render_take(tmp_path / f"{name}.mp4", luma=lambda n, v=v: v) for name, v in (("a", 40), ("b", 200))}
+    takes = {
+        "a": render_take(tmp_path / "a.mp4", luma=lambda n: 40),
+        "b": render_take(tmp_path / "b.mp4", luma=lambda n: 200),
+    }
     shots = (shot("a", 0, 20, transition="dissolve", transition_frames=7), shot("b", 13, 20))
     asset = make_asset(tmp_path, shots=shots, card=0)
     got = means(asset, takes)
@@ -92,7 +95,7 @@ def test_a_moment_too_short_is_held_and_more_is_refused(tmp_path, have, fails):
      ((200, 112), (320, 180)), ((324, 180), (320, 178))],
 )  # fmt: skip
 def test_any_take_covers_any_format_without_bars(tmp_path, take, form):
-    path = render_take(tmp_path / "a.mp4", *take, frames=2, luma=lambda n: 200)
+    path = render_take(tmp_path / "a.mp4", take[0], take[1], frames=2, luma=lambda n: 200)
     asset = make_asset(tmp_path, width=form[0], height=form[1])
     for picture in shot_pictures(shot(frames=2), [path], asset.format):
         assert picture.size == form

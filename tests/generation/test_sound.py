@@ -42,6 +42,12 @@ def test_a_take_without_sound_is_silent(tmp_path):
     assert read_sound(render_take(tmp_path / "a.mp4"), RATE).shape == (2, 0)
 
 
+def test_sound_that_begins_later_than_the_picture_stays_later(tmp_path):
+    heard = read_sound(render_take(tmp_path / "a.mp4", tone=0.2, late=0.5), RATE)
+    assert np.abs(heard[:, : round(0.45 * RATE)]).max() < 0.02
+    assert np.abs(heard[:, round(0.55 * RATE) : RATE]).max() > 0.15
+
+
 def test_parts_follow_one_another_by_their_pictures(tmp_path):
     asset = make_asset(tmp_path)
     takes = {

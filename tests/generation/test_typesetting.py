@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, features
 
 from generation import fonts
 from generation.fonts import face_for, font_for
@@ -37,6 +37,15 @@ def test_arabic_runs_from_right_to_left():
     first = np.asarray(draw(set_text("اس", width=500, height=200, size=80, language="ar"), (0, 0, 0)).getchannel("A"))
     tall = first.max(axis=0) * (first[: first.shape[0] // 3].max(axis=0) > 128)
     assert np.flatnonzero(tall).min() > first.shape[1] / 2
+
+
+def test_a_mark_at_the_end_of_an_arabic_line_stands_on_its_left():
+    block = set_text("مرحبا!", width=600, height=200, size=80, language="ar")
+    columns = widths(block)
+    first = columns[: np.flatnonzero(np.diff(columns) > 1)[0] + 1]
+    assert len(first) < 0.3 * 80, "an exclamation mark is narrow"
+    stem = np.asarray(draw(block, (0, 0, 0)).getchannel("A"))[:, first].max(axis=1)
+    assert np.count_nonzero(np.diff(np.flatnonzero(stem > 64)) > 1) == 1, "a stem and a dot"
 
 
 def test_devanagari_is_shaped_and_not_set_letter_by_letter():
@@ -175,7 +184,7 @@ def test_a_heavier_weight_has_more_ink():
 
 
 def test_without_fribidi_texts_are_refused_with_what_to_install(monkeypatch):
-    monkeypatch.setattr(fonts.features, "check", lambda name: False)
+    monkeypatch.setattr(features, "check", lambda name: False)
     with pytest.raises(ConfigError, match="libfribidi0"):
         font_for("Flask", 20)
 

@@ -300,3 +300,23 @@ def test_stopped_nothing_is_sent_until_it_may_go_on(tmp_path, capsys):
         assert main.guarded(generate.run, ["go", str(out)]) == 0
         assert run(path, out) == 0
         assert server.creates() == calls + 2
+
+
+@pytest.mark.slow
+def test_the_page_plays_what_was_made_and_fits_a_phone(tmp_path):
+    out = tmp_path / "out"
+    path = written(tmp_path / "campaign", "animatic", ("  square: {width: 240, height: 240, seconds: 3}\n", ""))
+    with browser.chromium() as shown:
+        assert run(path, out) == 0
+        shown.get((out / "generation" / "walk.html").as_uri())
+        ready = (
+            "return [...document.querySelectorAll('video')].map((v) => [v.readyState > 0, v.duration, v.videoWidth])"
+        )
+        browser.until(lambda: shown.execute_script(ready) == [[True, 3, 320]] * 2, 20)
+        choose = "const s = document.querySelector('[data-of=language]'); s.value = 'ar';"
+        shown.execute_script(f"{choose} s.dispatchEvent(new Event('change'));")
+        assert shown.execute_script("return document.getElementById('shown').textContent") == "1 of 2"
+        for width in (1280, 390):
+            browser.resized(shown, width)
+            assert shown.execute_script("return document.documentElement.scrollWidth") <= width
+        assert browser.complaints(shown) == []

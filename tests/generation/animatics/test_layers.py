@@ -8,7 +8,7 @@ import pytest
 from generation.animatics.camera import MOVES, View, view
 from generation.animatics.colours import palette
 from generation.animatics.layers import Layer, composed, layer_of, multiplied
-from generation.animatics.scenery import BEHIND, PLACES, place, place_named, stage
+from generation.animatics.scenery import PLACES, motes, place, place_named, standing
 
 SIZES = [(192, 108), (108, 192), (120, 120)]
 
@@ -82,13 +82,16 @@ def test_things_stand_side_by_side_within_the_frame(size):
     one[2:78, 2:28] = (0, 255, 0, 255)
     two = one.copy()
     two[..., :3] = np.where(two[..., 3:] > 0, (255, 0, 255), 0)
-    near = stage([one, two], palette("#808080", None, ""), 0, size[0], size[1], close=True)
-    layers = stage([one, two], palette("#808080", None, ""), 0, *size)
-    frame = composed(layers, View(), 0.0, *size).astype(int)
+    width, height = size
+    grey = palette("#808080", None, "")
+    near = standing([one, two], grey, width, height, close=True)
+    things = standing([one, two], grey, width, height, stone=True)
+    layers = [*place("studio", grey, 0, width, height), *things, *motes(grey[-1], 0, width, height)]
+    frame = composed(layers, View(), 0.0, width, height).astype(int)
     green = np.argwhere((frame[..., 1] > 200) & (frame[..., 0] < 60))
     pink = np.argwhere((frame[..., 0] > 200) & (frame[..., 1] < 60))
     assert len(green) == pytest.approx(len(pink), rel=0.1)
     assert green[:, 1].max() < pink[:, 1].min()
     assert green[:, 1].min() > 0
     assert pink[:, 1].max() < size[0] - 1
-    assert near[BEHIND + 1].pixels.size > layers[BEHIND + 1].pixels.size
+    assert near[1].pixels.size > things[2].pixels.size

@@ -59,9 +59,10 @@ def test_one_key_is_one_job_and_a_job_of_another_process_is_lost():
     async def whole() -> None:
         engine = Animatic(AnimaticSettings(children=1))
         await engine.submit(asked(), "key", 1, {})
+        begun = engine._renders["key"].future
         again = await engine.submit(asked(), "key", 1, {})
         assert again.job_id == "key"
-        assert len(engine._renders) == 1
+        assert engine._renders["key"].future is begun
         assert await engine.find(asked(), "key", 0.0) == ["key"]
         assert await engine.find(asked(), "other", 0.0) == []
         with pytest.raises(Lost):

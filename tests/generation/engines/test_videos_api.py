@@ -324,7 +324,8 @@ def test_content_too_large_is_not_kept(server, tmp_path):
     assert (tmp_path / "take.mp4").stat().st_size > 10_000
 
 
-def test_content_is_fetched_from_another_host_only_where_that_is_allowed(server, tmp_path):
+def test_content_is_fetched_from_another_host_only_where_that_is_allowed(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("VIDEO_KEY", "secret-1")
     with VideoServer() as other:
         job = other.accept("videos", {"size": "320x192", "seconds": "1"}, "")
         where = other.url.replace("127.0.0.1", "localhost") + f"/videos/{job.job_id}/content"
@@ -332,10 +333,12 @@ def test_content_is_fetched_from_another_host_only_where_that_is_allowed(server,
             server.faults.append(Fault("redirect", where=where))
             if error:
                 with pytest.raises(Lost, match=error):
-                    run(fetched(engine(server, content_hosts=hosts), tmp_path / "no.mp4"))
+                    run(fetched(engine(server, content_hosts=hosts, key_env="VIDEO_KEY"), tmp_path / "no.mp4"))
             else:
-                run(fetched(engine(server, content_hosts=hosts), tmp_path / "yes.mp4"))
+                run(fetched(engine(server, content_hosts=hosts, key_env="VIDEO_KEY"), tmp_path / "yes.mp4"))
         assert [call[1] for call in other.calls] == [f"/v1/videos/{job.job_id}/content"]
+        assert other.keys == [""]  # nobody else gets the key
+        assert set(server.keys) == {"Bearer secret-1"}
     assert [path.name for path in tmp_path.iterdir()] == ["yes.mp4"]
 
 

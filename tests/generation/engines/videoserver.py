@@ -121,17 +121,21 @@ class VideoServer:
         faults: What goes wrong, the first that matches.
         made: Jobs by id.
         calls: Every request: method and path.
+        keys: What every request had as Authorization.
+        forms: The form of every create call.
         takes: Seconds that a job takes.
         idempotent: One job for one Idempotency-Key.
         echoes: Fields of the form that jobs give back.
         tells_cost: Jobs say what they cost.
         key: The key it wants; empty: none.
+        lists: It has a list of jobs.
     """
 
     def __init__(self, port: int = 0, record: Path | None = None) -> None:
         self.faults: list[Fault] = []
         self.made: dict[str, Made] = {}
         self.calls: list[tuple[str, str]] = []
+        self.keys: list[str] = []
         self.forms: list[dict[str, str]] = []
         self.takes = 0.0
         self.idempotent = True
@@ -267,6 +271,7 @@ def _handler(server: VideoServer) -> type[BaseHTTPRequestHandler]:
             content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             path, _, query = self.path.partition("?")
             server.calls.append((self.command, path))
+            server.keys.append(self.headers.get("Authorization", ""))
             with contextlib.suppress(_Cut, ConnectionError):
                 if server.key and self.headers.get("Authorization") != f"Bearer {server.key}":
                     return self._error(401, "invalid_api_key", f"Incorrect API key {self.headers['Authorization']}")

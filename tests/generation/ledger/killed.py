@@ -19,11 +19,12 @@ import sqlalchemy as sa
 
 from generation.engines.engine import Job
 from generation.execution import Driven, DriveSettings, drive
-from generation.ledger.ledger import Ledger, open_ledger
+from generation.ledger.database import Database
+from generation.ledger.ledger import Ledger
 from generation.request import Request
 from tests.generation.ledger.paidserver import PaidEngine, bill
 
-SETTINGS: Final = DriveSettings(lease=0.8, grace=0.4, wait_most=0.3, poll_least=0.02, in_flight=20)
+SETTINGS: Final = DriveSettings(lease=0.6, grace=0.3, wait_most=0.3, poll_least=0.02, in_flight=20)
 """Short times, so that what a dead worker left is taken over soon."""
 
 POINTS: Final = (
@@ -108,10 +109,8 @@ def work(place: str, url: str, folder: Path, worker: str, point: str = "", times
     """
 
     async def run() -> Driven:
-        paid = _Engine(url, **engine)
-        ledger = open_ledger(place)
-        ledger.__class__ = _Ledger
-        paid.bomb = ledger.bomb = _Bomb(point, times)  # type: ignore[attr-defined]
+        paid, ledger = _Engine(url, **engine), _Ledger(Database(place))
+        paid.bomb = ledger.bomb = _Bomb(point, times)
         try:
             return await drive(ledger, "spring", lambda *lane: paid, worker, SETTINGS, folder)
         finally:

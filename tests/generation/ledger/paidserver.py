@@ -75,10 +75,10 @@ class _Made:
     fetched: int = 0
 
 
-def tiny_video() -> bytes:
-    """Eight frames of 64 x 64 pixels as MP4."""
-    file = io.BytesIO()
-    with av.open(file, "w", format="mp4") as container:
+def tiny_video(file: Any = None, **options: str) -> bytes:
+    """Eight frames of 64 x 64 pixels as MP4, with options of the format; also at a path, where one is given."""
+    file = file or io.BytesIO()
+    with av.open(file, "w", format="mp4", options=options) as container:
         stream = container.add_stream("libx264", rate=24, options={"threads": "1", "g": "4"})
         stream.width = stream.height = 64
         stream.pix_fmt = "yuv420p"
@@ -87,7 +87,7 @@ def tiny_video() -> bytes:
             frame.pts, frame.time_base = n, Fraction(1, 24)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    return file.getvalue()
+    return file.getvalue() if isinstance(file, io.BytesIO) else Path(file).read_bytes()
 
 
 class PaidServer:

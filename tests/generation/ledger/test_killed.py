@@ -11,7 +11,7 @@ from generation.ledger.entries import Planned
 from generation.ledger.ledger import Ledger, open_ledger
 from tests.generation.ledger import asks, killed, paidserver
 
-WORDS = ("a flask",) * 5 + ("fail once", "refuse", "throttle", "vanish", "filter", "strange")
+WORDS = ("a flask",) * 5 + ("fail once", "refuse", "throttle", "vanish", "filter")
 
 
 def plan() -> list[Planned]:
@@ -21,7 +21,7 @@ def plan() -> list[Planned]:
 
 @pytest.fixture(scope="module")
 def server_there() -> Iterator[str]:
-    with paidserver.running() as url:
+    with paidserver.running(0.05) as url:
         yield url
 
 

@@ -34,7 +34,8 @@ def send(ledger: Ledger, ticket: str = "t", most: int = 50) -> list[Entry]:
     """Claim, and have it taken."""
     entries = list(claim(ledger, most, ticket).entries)
     for entry in entries:
-        assert ledger.write(lambda c, key=entry.key: transitions.submitted(c, key, f"job-{key}", ledger.clock()))
+        job = {"key": entry.key, "job_id": f"job-{entry.key}", "now": ledger.clock()}
+        assert ledger.write(functools.partial(transitions.submitted, **job))
     return entries
 
 
@@ -260,7 +261,8 @@ def test_a_worker_that_wakes_up_still_writes_its_job_down(ledger: Ledger, clock:
     ledger.write(lambda c: transitions.lapse(c, "spring", clock.now))
     ledger.write(lambda c: transitions.never_arrived(c, entries[1].key, "no job"))
     for entry in entries[:2]:
-        assert ledger.write(lambda c, key=entry.key: transitions.submitted(c, key, f"job-{key[0]}", clock.now))
+        job = {"key": entry.key, "job_id": f"job-{entry.name}", "now": clock.now}
+        assert ledger.write(functools.partial(transitions.submitted, **job))
     assert states(ledger) == ["submitted", "submitted", "unknown"]
     assert ledger.summary("spring").spending.reserved == 3 * COST
 
@@ -311,13 +313,14 @@ def test_a_wrong_word_settles_nothing(ledger: Ledger):
     ledger.plan([asks.planned(0), asks.planned(1)])
     taken, entry = send(ledger, most=1)[0], claim(ledger, ticket="u").entries[0]
     ledger.write(lambda c: transitions.unsure(c, entry.key, "u", "no answer"))
-    for key, how, says in (
+    wrong: list[tuple[Any, Any, str]] = [
         (("0" * 32, 0), {"as_": "void"}, "no attempt 0"),
         (entry.key, {"as_": "gone"}, "give one of arrived"),
         (entry.key, {"as_": "arrived"}, "a job id with arrived"),
         (entry.key, {"as_": "arrived", "job_id": f"job-{taken.key}"}, "belongs to another attempt"),
         (taken.key, {"as_": "never"}, "not in doubt"),
-    ):
+    ]
+    for key, how, says in wrong:
         with pytest.raises(ConfigError, match=says):
             ledger.settle(*key, **how)
     assert states(ledger) == ["submitted", "unknown"]
