@@ -5,8 +5,8 @@
 
 `overhead`: an engine on loopback that takes a second a job, 50 in flight, one worker; every change of the ledger and
 every file is durable. Claim: at most 10 % more than the requests' seconds divided by 50. `kills`: two workers at a
-time, one of which is killed with -9 at random and replaced. Claim: the engine took no request twice, all are stored, and
-what was spent is what it charged.
+time, one of which is killed with -9 at random and replaced. Claim: the engine took no request twice, all are stored,
+and what was spent is what it charged.
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ def kills(count: int, kind: str, seed: int) -> bool:
             return False
         spent, twice = ledger.summary("spring").spending.settled, sum(row.sends > 1 for row in ledger.rows("spring"))
     print(
-        f"{kind}, seed {seed}: {done:,} kills of two workers in {time.monotonic() - began:.0f} s: {len(rows):,} requests,"
-        f" each taken once and stored, {spent / 1e6:.3f} spent as charged, {twice} sent twice"
+        f"{kind}, seed {seed}: {done:,} kills of two workers in {time.monotonic() - began:.0f} s: {len(rows):,} "
+        f"requests, each taken once and stored, {spent / 1e6:.3f} spent as charged, {twice} sent twice"
     )
     return done == count
 

@@ -216,8 +216,9 @@ def _again(job: Job, ledger: Ledger, pool: Pool) -> int:
     """Look at every take that nobody looked at yet; how many requests are to be made again."""
     running: dict[concurrent.futures.Future[Any], Entry] = {}
     bad: list[tuple[Entry, list[str]]] = []
-    for entry in latest(ledger.rows(job.campaign)):
-        if entry.state != "stored":
+    for entry in latest(ledger.rows(job.campaign, "stored", "expired")):
+        if entry.state == "expired":
+            bad.append((entry, [f"expired: {entry.message}"]))  # Paid and gone: as good as a take that fails.
             continue
         if (told := failed_gates(job, entry)) is not None:
             bad += [(entry, told)] if told else []

@@ -21,7 +21,8 @@ PER: Final = ("campaign", "cell", "day")
 # Kept, since putting a statement together takes longer than to run it.
 _THESE: Final = sa.and_(
     budgets.c.campaign == sa.bindparam("whose"),
-    sa.tuple_(budgets.c.per, budgets.c.name).in_(sa.bindparam("which", expanding=True)),
+    budgets.c.per == sa.bindparam("which"),
+    budgets.c.name == sa.bindparam("called"),
 )
 _READ: Final = sa.select(budgets).where(_THESE)
 _ADD: Final = (
@@ -58,14 +59,15 @@ def set_cap(connection: sa.Connection, campaign: str, per: str, cap: int | None)
     connection.execute(sa.delete(caps).where(caps.c.campaign == campaign, caps.c.per == per))
     if cap is not None:
         connection.execute(sa.insert(caps).values(campaign=campaign, per=per, cap=cap))
-    let_go(connection, campaign, per if per != "day" else "day:%")
+    let_go(connection, campaign, per)
 
 
 def let_go(connection: sa.Connection, campaign: str, held_by: str, except_by: str = "") -> None:
-    """Let everything that something holds back try again. `held_by` is a pattern of SQL's LIKE."""
+    """Let everything that something holds back try again; `day` is every day."""
+    those = attempts.c.held_by.between("day:", "day;") if held_by == "day" else attempts.c.held_by == held_by
     connection.execute(
         sa.update(attempts)
-        .where(attempts.c.campaign == campaign, IS_HELD, attempts.c.held_by.like(held_by))
+        .where(attempts.c.campaign == campaign, IS_HELD, those)
         .where(attempts.c.held_by != except_by, attempts.c.state == "planned")
         .values(held="", held_by="")
     )
@@ -119,9 +121,8 @@ class Room:
 
     def save(self) -> None:
         """Write what was held."""
-        for amount in set(self._held.values()):
-            alike = [purse for purse, held in self._held.items() if held == amount]
-            add(self._connection, alike, reserved=amount)
+        for purse, amount in self._held.items():
+            add(self._connection, [purse], reserved=amount)
         self._held.clear()
 
     def _taken(self, purse: Purse) -> int:
@@ -132,13 +133,9 @@ class Room:
 
 def add(connection: sa.Connection, every: Sequence[Purse], *, reserved: int = 0, settled: int = 0) -> None:
     """Add to what is held and spent of purses; what is negative is taken away."""
-    names = [[purse.per, purse.name] for purse in every]
-    more = {"whose": every[0].campaign, "which": names, "more_reserved": reserved, "more_settled": settled}
-    if connection.execute(_ADD, more).rowcount == len(every):
-        return
-    there = {(row.per, row.name) for row in connection.execute(_READ, {"whose": every[0].campaign, "which": names})}
     for purse in every:
-        if (purse.per, purse.name) not in there:
+        more = {**_named(purse), "more_reserved": reserved, "more_settled": settled}
+        if not connection.execute(_ADD, more).rowcount:
             connection.execute(sa.insert(budgets).values(**purse._asdict(), reserved=reserved, settled=settled))
 
 
@@ -183,5 +180,9 @@ def _caps(connection: sa.Connection, campaign: str) -> dict[str, int]:
 
 
 def _used(connection: sa.Connection, purse: Purse) -> int:
-    found = connection.execute(_READ, {"whose": purse.campaign, "which": [[purse.per, purse.name]]}).first()
+    found = connection.execute(_READ, _named(purse)).first()
     return found.reserved + found.settled if found else 0
+
+
+def _named(purse: Purse) -> dict[str, str]:
+    return {"whose": purse.campaign, "which": purse.per, "called": purse.name}

@@ -177,7 +177,7 @@ def any_of(connection: sa.Connection, lane: str) -> Entry:
 def _take(connection: sa.Connection, asked: Claim, free: int) -> bool:
     """Give attempts to the worker. False: there may be more, ask again."""
     day = day_of(asked.now)
-    let_go(connection, asked.campaign, "day:%", except_by=f"day:{day}")
+    let_go(connection, asked.campaign, "day", except_by=f"day:{day}")
     room = Room(connection, asked.campaign, day)
     for _ in range(_ROUNDS):
         found = _ready(connection, asked, free)

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from generation.ledger import budget, claiming, entering, transitions
 from generation.ledger.database import Database
 from generation.ledger.entries import Entry, Planned, Spending, Summary, read_entries
-from generation.ledger.tables import attempts, budgets, caps, lane_name, strays, switches
+from generation.ledger.tables import IS_HELD, attempts, budgets, caps, lane_name, strays, switches
 from transforms.settings import ConfigError
 
 T = TypeVar("T")
@@ -231,7 +231,7 @@ def _summary(connection: sa.Connection, campaign: str) -> Summary:
     spent = [one for one in _spending(connection, campaign) if one.per == "campaign"]
     return Summary(
         states={state: number for state, number in sorted(found)},
-        held=count(attempts.c.state == "planned", attempts.c.held_by != ""),
+        held=count(attempts.c.state == "planned", IS_HELD),
         waiting=count(attempts.c.state == "planned", attempts.c.waits > 0),
         stuck=count(attempts.c.state == "submitted", attempts.c.stuck),
         in_doubt=count(attempts.c.state == "unknown", attempts.c.held_by == "person"),

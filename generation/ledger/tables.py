@@ -105,6 +105,7 @@ attempts: Final = sa.Table(
     sa.Column("done_at", sa.Float(53), nullable=False, default=0.0),
     sa.Column("ended_at", sa.Float(53), nullable=False, default=0.0),
     sa.Index("attempts_ready", "campaign", "lane", "state", "held_by", "waits", "priority", "position"),
+    sa.Index("attempts_state", "campaign", "state"),
     sa.Index("attempts_flying", "state", "lane"),
     sa.Index("attempts_sent", "lane", "sent_at"),
     sa.Index("attempts_prompt", "prompt", "state"),

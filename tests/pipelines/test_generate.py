@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import textwrap
 from collections import Counter
@@ -157,6 +158,10 @@ def test_a_file_that_never_comes_whole_costs_its_assets_and_is_followed_up_by_th
         assert server.creates() == calls
 
 
+def sent(server: VideoServer, count: int, one: Rushes) -> bool:
+    return server.creates() >= count or not one.running
+
+
 @pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on_where_it_was(tmp_path):
     out = tmp_path / "out"
@@ -166,7 +171,7 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(tmp_path):
         arguments = ["generate", str(path), "--output", str(out), "--rights", "none", "--grace", "1", "--lease", "1"]
         for count in (1, 3):
             one = Rushes(arguments, tmp_path / "run")
-            browser.until(lambda count=count, one=one: server.creates() >= count or not one.running, 60)
+            browser.until(functools.partial(sent, server, count, one), 60)
             one.signal(signal.SIGKILL)
             one.wait()
         last = Rushes(arguments, tmp_path / "run")
@@ -197,7 +202,7 @@ def test_a_bucket_is_refused_and_so_is_a_file_for_workers_elsewhere(tmp_path, ca
 @pytest.fixture
 def held(tmp_path: Path) -> Registry:
     made = registry.create(str(tmp_path / "rights"))
-    both = {"uses": ["generate", "display"]}
+    both: dict[str, Any] = {"uses": ["generate", "display"]}
     put(
         made,
         *EVERYBODY,
@@ -218,7 +223,7 @@ STARRING = (
 @pytest.mark.slow
 def test_a_consent_revoked_and_a_licence_lapsed_take_back_exactly_their_descendants(tmp_path, held, capsys):
     out = tmp_path / "out"
-    starring = tuple(textwrap.dedent(text) for text in STARRING)
+    starring = (textwrap.dedent(STARRING[0]), textwrap.dedent(STARRING[1]))
     boards = """\
   eva:
     shots: [{name: a, prompt: somebody walks along a river, references: [eva], product: false}]

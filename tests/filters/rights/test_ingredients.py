@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from filters.rights import prompts, registry
@@ -9,7 +11,7 @@ from filters.rights.ingredients import screen_ingredients
 from filters.rights.prompts import Prompt
 from tests.filters.rights.said import EVERYBODY, day, put, say
 
-MADE_AND_SHOWN = {"uses": ["generate", "display"]}
+MADE_AND_SHOWN: dict[str, Any] = {"uses": ["generate", "display"]}
 SAID = [
     say("film-yes", "grant", work="saga", territories=["DE"], **MADE_AND_SHOWN),
     say("duck-made", "grant", "bolt", "duck", uses=["generate"]),

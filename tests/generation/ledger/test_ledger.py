@@ -34,9 +34,12 @@ def send(ledger: Ledger, ticket: str = "t", most: int = 50) -> list[Entry]:
     """Claim, and have it taken."""
     entries = list(claim(ledger, most, ticket).entries)
     for entry in entries:
-        job = {"key": entry.key, "job_id": f"job-{entry.key}", "now": ledger.clock()}
-        assert ledger.write(functools.partial(transitions.submitted, **job))
+        assert arrived(ledger, entry, f"job-{entry.key}")
     return entries
+
+
+def arrived(ledger: Ledger, entry: Entry, job_id: str) -> bool:
+    return ledger.write(lambda c: transitions.submitted(c, entry.key, job_id, ledger.clock()))
 
 
 def finish(ledger: Ledger, entry: Entry, cost: int | None = None) -> None:
@@ -261,8 +264,7 @@ def test_a_worker_that_wakes_up_still_writes_its_job_down(ledger: Ledger, clock:
     ledger.write(lambda c: transitions.lapse(c, "spring", clock.now))
     ledger.write(lambda c: transitions.never_arrived(c, entries[1].key, "no job"))
     for entry in entries[:2]:
-        job = {"key": entry.key, "job_id": f"job-{entry.name}", "now": clock.now}
-        assert ledger.write(functools.partial(transitions.submitted, **job))
+        assert arrived(ledger, entry, f"job-{entry.name}")
     assert states(ledger) == ["submitted", "submitted", "unknown"]
     assert ledger.summary("spring").spending.reserved == 3 * COST
 
