@@ -170,6 +170,8 @@ def run(argv: Sequence[str]) -> int:
         shlex.join(["rushes", "generate", *argv]),
     )
     if not dry:
+        with open_ledger(ledger) as held:
+            generate_verbs.remarks(held, job.campaign)
         say(f"Page: {generate_verbs.write_page(root, job.campaign)}")
     return code
 

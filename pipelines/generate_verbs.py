@@ -15,7 +15,7 @@ from generation.engines.engine import load_engine
 from generation.ledger.entries import Entry, Spending, Summary
 from generation.ledger.ledger import SETTLED_AS, Ledger, open_ledger
 from generation.ledger.reconciling import Reconciled, reconcile
-from generation.ledger.tables import STATES
+from generation.ledger.tables import OPEN, STATES
 from generation.plans import Refusal, money
 from pages.campaign import Refused, render
 from pipelines import options
@@ -32,6 +32,9 @@ VERBS: Final = {
     "reconcile": "settle what is in doubt with the engine, or by a person's word",
 }
 """What `rushes generate VERB OUT` does."""
+
+_SHOWN: Final = 20
+"""Lines of what waits that are printed; the table `requests` has all."""
 
 
 def remember(job: Job, refusals: Iterable[Refusal]) -> None:
@@ -163,17 +166,25 @@ def _reconcile(ledger: Ledger, campaign: str, engines: dict[str, str], settle: S
 def _status(ledger: Ledger, campaign: str, currency: str) -> None:
     summary = ledger.summary(campaign)
     say(f"{campaign}: {line(summary, currency)}")
-    if summary.stopped:
-        say(f"Stopped: {readable(summary.stopped)} (`rushes generate go` takes it back)")
     rows = [[state, str(count), STATES[state]] for state, count in summary.states.items()]
     if rows:
         say(columns(["state", "attempts", "what it means"], rows, right=("attempts",), wrap=("what it means",)))
     spent = [_spent(one, currency) for one in ledger.spending(campaign) if one.settled or one.reserved]
     if spent:
         say(columns(["budget", "spent", "reserved", "cap"], spent, right=("spent", "reserved", "cap")))
-    waits = [one for one in ledger.rows(campaign) if one.held or one.stuck or one.state == "unknown"]
-    for one in waits[:20]:
-        say(f"{one.name}: {readable(_why(one))}")
+    remarks(ledger, campaign)
+
+
+def remarks(ledger: Ledger, campaign: str) -> None:
+    """Say what of a campaign waits for a person, and why."""
+    summary = ledger.summary(campaign)
+    if summary.stopped:
+        say(f"Stopped: {readable(summary.stopped)} (`rushes generate go` takes it back)")
+    waits = [one for one in ledger.rows(campaign, *OPEN) if one.held or one.stuck or one.state in ("unknown", "done")]
+    for one in waits[:_SHOWN]:
+        say(f"{one.name}: {one.state}: {readable(_why(one))}")
+    if len(waits) > _SHOWN:
+        say(f"  ... and {len(waits) - _SHOWN} more")
 
 
 def _spent(one: Spending, currency: str) -> list[str]:
@@ -183,4 +194,6 @@ def _spent(one: Spending, currency: str) -> list[str]:
 
 
 def _why(entry: Entry) -> str:
-    return entry.held or ("runs for longer than its limit" if entry.stuck else entry.message or "in doubt")
+    if entry.stuck:
+        return "runs for longer than its limit"
+    return entry.held or entry.message or ("its file did not come" if entry.state == "done" else "in doubt")
