@@ -71,7 +71,7 @@ class AskedRewriter:
             raise ConfigError("no model is named; write openai:MODEL, as the endpoint knows it")
         self.settings = settings
         self.answers: Store | None = None
-        self._instructions = _instructions(settings.instructions)
+        self._instructions = read_instructions("rewrite", settings.instructions)
         self._template = Template()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -178,8 +178,13 @@ def _locked(words: ShotWords) -> tuple[str, ...]:
     return (*words.locked, *(said.strip() for name, said in words.slots if name == "dialogue"))
 
 
-def _instructions(given: str) -> Prompt:
-    path = Path(given) if given else files("generation") / "instructions" / "rewrite.txt"
+def read_instructions(name: str, given: str = "") -> Prompt:
+    """What a model is asked to do: instructions of one's own, or those of a name that come with the package.
+
+    Raises:
+        ConfigError: They cannot be read.
+    """
+    path = Path(given) if given else files("generation") / "instructions" / f"{name}.txt"
     try:
         return read_prompt(Path(path.name).stem, path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

@@ -1,6 +1,7 @@
 """Storyboards: a sentence, a few of them, or a screenplay as a campaign with a storyboard that a person goes on from.
 
 It is a template and no writer: every shot is words of the text, with a camera, a length and its dialogue beside them.
+A model that writes shots (`generation.asked_storyboards`) takes its place where one is named.
 Screenplays are read by their form: headings with INT. and EXT., names in capitals above what they say, transitions.
 """
 
@@ -10,7 +11,7 @@ import dataclasses
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import yaml
@@ -40,6 +41,8 @@ _QUOTED: Final = re.compile(
 _SAYS: Final = re.compile(
     r"[,\s]*(?:\band\b|\bund\b)?\s*\b(?:says?|asks?|whispers?|shouts?|sagt|fragt|ruft)\b[:,\s]*$", re.I
 )
+_ONLY_SAYS: Final = re.compile(r"(?:\w+\s+){1,3}(?:says?|asks?|whispers?|shouts?|sagt|fragt|ruft)[.,:]*", re.I)
+"""Nothing but who says it: what is seen is the shot before."""
 _SENTENCE: Final = re.compile(r"(?<=[.!?\u061f])\s+|(?<=[\u3002\uff01\uff1f])|\n\s*\n")
 _NAMES_CAMERA: Final = re.compile(
     r"\b(?:close-?up|pan|tilt|zoom|dolly|tracking|push|pull|aerial|handheld|static)\b", re.I
@@ -55,12 +58,14 @@ class Scene:
         setting: Where, from a heading.
         said: Speaker and words, in order.
         transition: Into what follows.
+        camera: How it moves; empty: nobody said.
     """
 
     words: str
     setting: str = ""
     said: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     transition: str = "cut"
+    camera: str = ""
 
     @property
     def weight(self) -> float:
@@ -78,6 +83,7 @@ def storyboard(
     seconds: float = 15.0,
     formats: Sequence[str] = ("wide",),
     engine: str = "animatic",
+    written: Callable[[str, str, float, int], list[Scene]] | None = None,
 ) -> str:
     """A campaign as YAML, with one storyboard, ready to be planned and to be edited.
 
@@ -89,6 +95,7 @@ def storyboard(
         seconds: Length of each video.
         formats: Names of `SIZES`.
         engine: Engine of the only tier.
+        written: Breaks the text into shots, by text, language, seconds and most shots; None: `read` does.
 
     Raises:
         ConfigError: There are no words, the name is none, or the length is too short for a shot and the end card.
@@ -106,7 +113,8 @@ def storyboard(
     room = seconds - CARD_SECONDS
     if room < SHORTEST:
         raise ConfigError(f"{seconds:g} s: at least {SHORTEST + CARD_SECONDS:g} are needed for a shot and the end card")
-    scenes = together(read(text), int(room // SHORTEST))
+    most = int(room // SHORTEST)
+    scenes = together(written(text, language, room, most) if written else read(text), most)
     value = {
         "version": 1,
         "campaign": campaign,
@@ -133,7 +141,12 @@ def read(text: str) -> list[Scene]:
     if any(_HEADING.fullmatch(line) for line in lines):
         return _screenplay(lines)
     sentences = [" ".join(part.split()) for part in _SENTENCE.split(text.strip()) if part.strip()]
-    scenes = [_spoken(Scene(sentence)) for sentence in sentences]
+    scenes: list[Scene] = []
+    for scene in (_spoken(Scene(sentence)) for sentence in sentences):
+        if scenes and scene.said and _ONLY_SAYS.fullmatch(scene.words):
+            scenes[-1].said += scene.said
+        else:
+            scenes.append(scene)
     if len(scenes) == 1:
         only = scenes[0]
         said = only.words if only.words[1:2].isupper() else only.words[:1].lower() + only.words[1:]
@@ -148,7 +161,8 @@ def together(scenes: Sequence[Scene], most: int) -> list[Scene]:
         at = min(range(1, len(made)), key=lambda n: made[n - 1].weight + made[n].weight)
         one, other = made[at - 1], made.pop(at)
         words = f"{one.words.rstrip('.')}. {other.words}" if one.words and other.words else one.words or other.words
-        made[at - 1] = Scene(words, one.setting or other.setting, one.said + other.said, other.transition)
+        setting, camera = one.setting or other.setting, one.camera or other.camera
+        made[at - 1] = Scene(words, setting, one.said + other.said, other.transition, camera)
     return made
 
 
@@ -206,7 +220,7 @@ def _place(where: str, what: str) -> str:
 def _spoken(scene: Scene) -> Scene:
     """A shot with what stands in quotation marks as its dialogue."""
     found = [next(group for group in each.groups() if group).strip() for each in _QUOTED.finditer(scene.words)]
-    scene.said += [("", words) for words in found if words]
+    scene.said += [("", words.rstrip(",")) for words in found if words.rstrip(",")]
     if scene.said:
         left = " ".join(_SAYS.sub("", part).strip(" ,") for part in _QUOTED.split(scene.words)[:: _QUOTED.groups + 1])
         scene.words = " ".join(left.split()).rstrip(" ,:") or scene.said[0][1]
@@ -224,7 +238,9 @@ def _shots(scenes: Sequence[Scene], room: float, language: str) -> list[dict[str
             shot["seconds"] = seconds
         if scene.setting:
             shot["setting"] = _braced(scene.setting)
-        if not _NAMES_CAMERA.search(scene.words):
+        if scene.camera:
+            shot["camera"] = _braced(scene.camera)
+        elif not _NAMES_CAMERA.search(scene.words):
             shot["camera"] = CAMERAS[at % len(CAMERAS)]
         if scene.said:
             shot["dialogue"] = _dialogue(scene.said, seconds, language)

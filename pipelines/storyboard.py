@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from generation import storyboards
+from generation.asked_storyboards import load_writer
 from generation.campaign_file import parse_campaign
 from pipelines import options
 from pipelines.columns import say
@@ -51,6 +52,7 @@ def parser() -> options.Parser:
         choices=tuple(storyboards.SIZES),
         help=f"{', '.join(storyboards.SIZES)}; repeatable [default wide]",
     )
+    made.add_argument("--writer", metavar="openai:MODEL[,SETTING=VALUE...]", help="a model that breaks it into shots")
     made.add_argument("--engine", default="animatic", metavar="X", help="engine of the campaign [default animatic]")
     return made
 
@@ -74,6 +76,7 @@ def run(argv: Sequence[str]) -> int:
         seconds=given.seconds,
         formats=tuple(dict.fromkeys(given.format or ["wide"])),
         engine=given.engine,
+        written=load_writer(given.writer).scenes if given.writer else None,
     )
     found = parse_campaign(given.output or name, made, str)  # What is written can be read.
     if given.output is None:

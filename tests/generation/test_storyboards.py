@@ -134,3 +134,9 @@ def test_together_keeps_what_is_said():
 def test_what_cannot_be_is_told(text, more, words):
     with pytest.raises(ConfigError, match=words):
         made(text, **more)
+
+
+def test_who_says_it_is_no_shot_of_its_own():
+    scenes = read('A runner ties a red shoe at dawn. "Go," she says. Then the city wakes up.')
+    assert [scene.words for scene in scenes] == ["A runner ties a red shoe at dawn.", "Then the city wakes up."]
+    assert scenes[0].said == [("", "Go")]
