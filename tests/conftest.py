@@ -6,6 +6,10 @@ import functools
 import os
 from pathlib import Path
 
+# As in every child process of a job. Two processes whose OpenBLAS threads waited for one another on two cores never
+# came back from a product of matrices; this has to stand before NumPy is loaded.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 from apache_beam.testing.test_pipeline import TestPipeline
 
