@@ -94,7 +94,7 @@ def test_rows_are_shown_whole_with_every_column(name, curated, capsys):
     lines = rushes(capsys, "show", curated, name, "--rows", 1)
     assert lines[0].startswith(f"{name}: {table.num_rows} rows")
     text = "\n".join(lines[2:])
-    assert table.num_rows or name in UNTOUCHED, "nobody has looked at it, screened it, listened to it or generated anything"
+    assert table.num_rows or name in UNTOUCHED, "nothing was looked at, screened, heard, made or released"
     for row in table.slice(0, 1).to_pylist(maps_as_pydicts="strict"):
         for column, value in row.items():
             assert re.search(rf"^{column} ", text, re.MULTILINE)
