@@ -97,6 +97,8 @@ def _leaving_at_once() -> Iterator[None]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that a command line names; returns the exit code."""
+    # Its threads have been seen to wait for one another for ever; no step multiplies anything that is worth them.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     words = list(sys.argv[1:] if argv is None else argv)
     listed = "\n".join(f"  {name:<10} {text}" for name, (_, text) in COMMANDS.items())
     if not words or words[0] in ("-h", "--help", "help"):
