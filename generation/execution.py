@@ -170,8 +170,8 @@ class _Drive:
             return
         lane = await self._lane(entry.lane)
         try:
-            asking = reconciling.ask(self._ledger, lane.engine, entry, self._settings.grace)
-            outcome = await asyncio.wait_for(asking, self._settings.poll_limit)
+            async with asyncio.timeout(self._settings.poll_limit):
+                outcome = await reconciling.ask(self._ledger, lane.engine, entry, self._settings.grace)
         except Exception as error:  # an engine's own fault is no answer either
             outcome = reconciling.Outcome("later", f"the engine does not answer: {error}")
         first, _, times = self._doubts.pop(key)

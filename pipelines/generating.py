@@ -189,8 +189,8 @@ def enter(ledger: Ledger, campaign: Campaign, found: Plan, offered: Mapping[str,
 def make(job: Job, worker: str, pool: Pool, told: Callable[[Summary], None]) -> None:
     """Drive a campaign until nothing of it can move: what fails its gates is made again as often as it may be."""
     with open_ledger(job.ledger) as ledger:
-        while True:
-            asyncio.run(_drive(job, ledger, worker, told))
+        for turn in itertools.count():
+            asyncio.run(_drive(job, ledger, f"{worker}-{turn}", told))
             if not _again(job, ledger, pool):
                 return
 

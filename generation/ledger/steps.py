@@ -138,8 +138,8 @@ class Steps:
             return
         self.submits += 1
         try:
-            submit = lane.engine.submit(request, entry.name, entry.seed, inputs)
-            job = await asyncio.wait_for(submit, self._settings.submit_limit)
+            async with asyncio.timeout(self._settings.submit_limit):
+                job = await lane.engine.submit(request, entry.name, entry.seed, inputs)
         except (NotSent, Throttled) as error:
             self._missed(lane, error)
             await self._not_sent(lane, entry, ticket, error.message)
@@ -199,7 +199,8 @@ class Steps:
             await asyncio.sleep(wait)
             self.polls += 1
             try:
-                job = await asyncio.wait_for(lane.engine.poll(entry.job_id), self._settings.poll_limit)
+                async with asyncio.timeout(self._settings.poll_limit):
+                    job = await lane.engine.poll(entry.job_id)
             except Lost as error:
                 await self._lost(lane, entry, error)
                 return
@@ -242,7 +243,8 @@ class Steps:
             try:
                 async with self._fetching:
                     self.fetched += 1
-                    await asyncio.wait_for(lane.engine.fetch(entry.job_id, part), self._settings.fetch_limit)
+                    async with asyncio.timeout(self._settings.fetch_limit):
+                        await lane.engine.fetch(entry.job_id, part)
                     take = await asyncio.to_thread(takes.put_in_place, entry, self._folder, part)
                 break
             except Lost as error:
@@ -344,6 +346,11 @@ class Steps:
 
 
 async def wait_for(event: asyncio.Event, seconds: float) -> None:
-    """Wait for an event, but no longer than some seconds."""
+    """Wait for an event, but no longer than some seconds.
+
+    Not with `asyncio.wait_for`: before Python 3.12 it loses a cancellation that comes together with the event, and
+    whoever was told to end goes on for ever.
+    """
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await event.wait()

@@ -93,7 +93,7 @@ def test_a_snapshot_is_a_delta_version_any_reader_can_ask_for(curated):
 @pytest.mark.parametrize("code", [c for _, c in BLOCKS], ids=[name for name, _ in BLOCKS])
 def test_what_the_docs_say_works_as_it_stands(code, curated, home, capsys):
     (home / "corpus").symlink_to(curated)
-    exec(compile(code, "docs", "exec"), {"__name__": "docs"})
+    exec(compile(code, "docs", "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out or "print" not in code
 
 
