@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -43,6 +44,15 @@ _THINNED: Final = 8
 
 _INTRA_LEAST: Final = 0.1
 """Of the size of the keyframe before: the least of other intra pictures; 0.19 and more in x264's films."""
+
+_LATE: Final = 16
+_LATE_LEAST: Final = 0.05
+"""How many frames late a keyframe may come: x264 takes a shot that does not last beyond its next B frames for a flash,
+and the first that does opens with the keyframe (up to 11 frames late in rendered films). The picture at the cut itself
+is then a P frame without B frames around, and at least so large a part of the keyframe: 0.07 and more in such films."""
+
+GLIMPSES: Final = 0.02
+"""Most packets glimpsed at, of all."""
 
 _AROUND: Final = 16
 _LARGER: Final = 2.0
@@ -144,6 +154,36 @@ def first_looks(index: PacketIndex, timeline: Timeline) -> tuple[Bools, Bools]:
         wanted[keys] = np.arange(len(keys)) % step == 0
         return wanted, np.zeros_like(wanted)
     return wanted, shown & ~wanted & (index.size >= _INTRA_LEAST * _key_size(index))
+
+
+def glimpses(index: PacketIndex, timeline: Timeline) -> Bools:
+    """The packets that may open a shot in place of a keyframe off the grid that comes late: two before each, at most.
+
+    They are shown in the order in which they are stored, as P frames are without B frames around. One, for a cut that
+    was passed over, is much larger than those around; unless that is shortly before the keyframe, the other is the
+    first of them there.
+    """
+    row, packet = timeline.row, timeline.packet
+    in_order = np.ones(len(packet), np.bool_)
+    in_order[1:] &= np.maximum.accumulate(packet)[:-1] < packet[1:]
+    in_order[:-1] &= np.minimum.accumulate(packet[::-1])[::-1][1:] > packet[:-1]
+    in_order &= ~index.keyframe[packet]
+    rows = np.sort(row[index.keyframe & (row >= 0)])
+    irregular, peaks = _irregular(index, timeline, rows), _ratios(index, timeline, packet[rows])
+    size = index.size[packet]
+    found: dict[int, float] = {}
+    for look, key in enumerate(rows[1:].tolist()):
+        if not irregular[look + 1]:
+            continue
+        largest = sorted((peak for peak in peaks.get(look, []) if in_order[row[peak[0]]]), key=itemgetter(1))[-1:]
+        found |= largest
+        near = np.arange(max(1, key - _LATE), key)
+        if not any(row[place] in near for place, _ in largest):
+            first = near[in_order[near] & (size[near] >= _LATE_LEAST * size[key])][:1]
+            found |= {int(packet[place]): size[place] / size[key] for place in first}
+    wanted = np.zeros(len(index), np.bool_)
+    wanted[sorted(found, key=lambda place: -found[place])[: int(GLIMPSES * len(index))]] = True
+    return wanted
 
 
 def _key_size(index: PacketIndex) -> Integers:

@@ -249,15 +249,15 @@ def only(container: InputContainer, stream: Any) -> None:
             other.discard = av.stream.Discard.all
 
 
-def prepare_decoder(stream: Any, lean: bool = False, hwaccel: str = SOFTWARE) -> None:
+def prepare_decoder(stream: Any, unfiltered: str = "", hwaccel: str = SOFTWARE) -> None:
     """One decode thread, and no frame larger than the limits.
 
     One thread: a child process a core uses the machine better, and two threads cost 13 to 15 % more CPU.
 
     Args:
         stream: A stream of a container that `open_media` opened.
-        lean: Leave out the loop filter of B frames where the decoder can (H.264, HEVC): their blocks show, and a little
-            in what is predicted from them. Other codecs are decoded as ever.
+        unfiltered: The pictures whose loop filter is left out where the decoder can (H.264, HEVC): none, B frames
+            (`bidir`) or `all`. Their blocks show, and in what is predicted from them. Other codecs are decoded as ever.
         hwaccel: The device its container was opened with.
 
     Raises:
@@ -270,8 +270,8 @@ def prepare_decoder(stream: Any, lean: bool = False, hwaccel: str = SOFTWARE) ->
     if hwaccel != SOFTWARE and stream.type == "video" and not context.is_hwaccel:
         raise ElementError("unsupported_codec", f"{hwaccel} does not decode {context.name}: use --hwaccel none")
     context.options = {**context.options, "max_pixels": str(MAX_PIXELS)}
-    if lean and context.name in _FILTERED:
-        context.options = {**context.options, "skip_loop_filter": "bidir"}
+    if unfiltered and context.name in _FILTERED:
+        context.options = {**context.options, "skip_loop_filter": unfiltered}
     if stream.type == "video":
         check_size(context.width, context.height)
 

@@ -1,8 +1,10 @@
 """Scan: the cuts of a video from its packets and keyframes, for a fraction of a decode.
 
 Pictures that are coded without others are decoded and compared; with the sizes of the packets they tell of most cuts
-(`transforms.clues`). What they leave open is decoded from the keyframe before, which puts a cut on its very frame, as
-long as the budget lasts; afterwards the time of a packet far larger than those around it is the guess.
+(`transforms.clues`). Where a keyframe may come late, a P frame before it is *glimpsed* at: decoded without what it was
+predicted from, as one at a cut holds nearly all of its picture itself. What this leaves open is decoded from the
+keyframe before, which puts a cut on its very frame, as long as the budget lasts; afterwards the time of a packet far
+larger than those around it is the guess.
 
 This is triage, and what is stored says so. Every frame has a row with its exact time, size and keyframe flag; but its
 picture is the one looked at last, and deltas are 0 except at cuts and between frames side by side that were looked at.
@@ -15,29 +17,29 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from itertools import groupby
+from dataclasses import replace
+from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
 import av.error
-import cv2
 import numpy as np
 import numpy.typing as npt
 from av.codec.context import Flags
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from transforms import media
-from transforms.clues import NEAR, REACH, Stretch, Timeline, first_looks, judge, timeline_of, within_budget
+from transforms.clues import NEAR, REACH, Stretch, Timeline, first_looks, glimpses, judge, timeline_of, within_budget
 from transforms.detect import DetectSettings, detect
 from transforms.measure import MeasureSettings, Timing, measure, stream_of
 from transforms.pictures import Meter, convert, jpeg_of, large_of, small_size
 from transforms.probe import PacketIndex, upright_turn
 from transforms.samples import SamplesWriter
 from transforms.series import ROW_GROUP
-from transforms.signals import COLUMNS, RECIPE, About, Signals, hash_distance, signals_writer
-from transforms.timeline import Views
+from transforms.sights import Sights, colours_of, is_other, joined, merged, returning
+from transforms.signals import COLUMNS, RECIPE, About, Signals, signals_writer
+from transforms.slices import is_intra
 
 Integers = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -61,41 +63,17 @@ files with ten cuts or more of `python -m benchmarks.scan`, rounded down. A kind
 _INTRA_CODECS: Final = frozenset({"h264", "hevc"})
 """Codecs whose decoder passes over all but intra pictures when asked to; of others only keyframes are looked at."""
 
+_CONCEALED: Final = frozenset({"h264"})
+"""Codecs whose decoder takes the picture before for one that is missing (FFmpeg's of HEVC takes gray)."""
+
+_I: Final = 1
+"""FFmpeg's number of intra pictures."""
+
 _TURNED: Final = 3
 """Intra pictures that wait to be put in order: a decoder that misses what lies between may turn neighbours around."""
 
 _STRANGE: Final = 0.1
 """Share of decoded frames whose time no packet announced from which on the packets are not believed."""
-
-_OTHER_SCORE: Final = 27.0
-_OTHER_BITS: Final = 20
-"""Content score and bits of the hash that another picture differs by, seconds apart: PySceneDetect's threshold, and a
-little under its 0.35 of 64. At 200 cuts of rendered films keyframes differed by 38 and 22 or more."""
-
-_SAME_COLOURS: Final = 0.76
-"""Share of its colours (8x8x8 bins of BGR) from which on a picture is of the same shot as the one before: 0.75 to 0.98
-where encoders took motion for a cut, at most 0.74 at 124 cuts (two rendered films)."""
-
-
-@dataclass
-class _Looks:
-    """Frames looked at: their rows, increasing; their signals; the share of colours that each has of the one before."""
-
-    rows: Integers
-    columns: dict[str, npt.NDArray[Any]]
-    shared: npt.NDArray[np.float64]
-
-    def part(self, places: Any) -> _Looks:
-        """Some of them."""
-        columns = {name: column[places] for name, column in self.columns.items()}
-        return _Looks(self.rows[places], columns, self.shared[places])
-
-    def alone(self, still: int = 1) -> _Looks:
-        """The same with no change up to the first, or the first few."""
-        columns = {name: column.copy() for name, column in self.columns.items()}
-        for name in (name for name in columns if name.startswith("delta_")):
-            columns[name][:still] = 0
-        return _Looks(self.rows, columns, self.shared)
 
 
 def scan(
@@ -151,30 +129,32 @@ class _Scan:
         self._about: About | None = None
         self._interlaced = False
         self._decoded = self._errors = self._strange = 0
+        self._early: dict[int, int] = {}
 
     def run(self) -> dict[str, Any] | None:
         """Scan and store; None where the frames are not those that the packets announce."""
         index, timeline = self._index, self._timeline
         samples = SamplesWriter(self._folder / "samples.zip") if self._settings.keep != "minimal" else None
         try:
-            looks = self._measured(self._sampled(self._first_look(), samples), intra=True)
+            sights = self._measured(self._sampled(self._intra(), samples), intra=True)
             if self._about is None or self._strange > _STRANGE * self._decoded:
                 return None
-            signals = self._signals(looks)
-            found = judge(index, timeline, looks.rows, _others(signals, looks.shared), _returning(signals))
+            signals = self._signals(sights)
+            found = judge(index, timeline, sights.rows, is_other(signals, sights.shared), returning(signals))
             stretches, unseen = within_budget(index, found)
-            runs, cuts = self._look_closer(stretches, looks)
-            guesses = timeline.row[unseen]
+            runs, cuts = self._look_closer(stretches, sights)
             inside = [range(run.rows[0] + 1, run.rows[-1] + 1) for run in runs]
             certain = [row for row in found.certain if not any(row in rows for rows in inside)]
-            cuts = sorted({*certain, *cuts, *guesses.tolist()} - {0})
+            early = [self._early[row] for row in certain if row in self._early]
+            guesses = np.concatenate([timeline.row[unseen], np.array(early, np.int64)])
+            cuts = sorted({*(self._early.get(row, row) for row in certain), *cuts, *guesses.tolist()} - {0})
             for pts in timeline.pts[cuts].tolist():
                 if samples is not None and samples.has(pts):
                     samples.note(pts, "scene_start")
         finally:
             if samples is not None:
                 samples.close()
-        timing = self._store(_merged(looks, runs, guesses), cuts)
+        timing = self._store(merged(sights, runs, guesses), cuts)
         return {
             "frames": timing.frames,
             "decode_errors": self._errors,
@@ -185,11 +165,11 @@ class _Scan:
             **timing.facts(int(index.size.sum())),
         }
 
-    def _packets(self) -> Iterator[tuple[int, Any, Any]]:
-        """Every packet with its number and the decoder; none of an encrypted stream."""
+    def _packets(self, unfiltered: str = "") -> Iterator[tuple[int, Any, Any]]:
+        """Every packet with its number and the decoder (see `prepare_decoder`); none of an encrypted stream."""
         with media.open_media(self._path) as container:
             stream = stream_of(container, self._facts)
-            media.prepare_decoder(stream)
+            media.prepare_decoder(stream, unfiltered)
             if media.encrypted_stream(stream):
                 return
             number = 0
@@ -221,23 +201,57 @@ class _Scan:
                 self._interlaced |= bool(frame.interlaced_frame)
                 yield row, frame
 
-    def _first_look(self) -> Iterator[tuple[int, Any]]:
-        """Intra pictures in order, with their rows: all where the decoder tells them apart, else keyframes."""
+    def _intra(self) -> Iterator[tuple[int, Any]]:
+        """Intra pictures in order, with their rows. Where a shot opens before the one that shows it first is noted."""
+        glimpsed = glimpses(self._index, self._timeline)
+        if self._codec not in _CONCEALED:
+            glimpsed[:] = False
+        before: tuple[int, Any] | None = None
+        between: list[tuple[int, Any]] = []
+        for row, frame in self._first_look(glimpsed):
+            if glimpsed[self._timeline.packet[row]] and int(frame.pict_type) != _I:
+                between.append((row, frame))
+                continue
+            if before is not None:
+                opening = (one for one in between if self._opens(before, one, (row, frame)))
+                self._early.update((row, early) for early, _ in islice(opening, 1))
+            before, between = (row, frame), []
+            yield row, frame
+
+    def _opens(self, before: tuple[int, Any], glimpse: tuple[int, Any], after: tuple[int, Any]) -> bool:
+        """Whether a glimpse shows another picture than the one before, and the same as the one after."""
+        sights = self._measured([before, glimpse], intra=True)
+        if len(sights.rows) < 2 or not is_other(self._signals(sights), sights.shared)[1]:
+            return False
+        sights = self._measured([glimpse, after], intra=True)
+        return len(sights.rows) == 2 and not is_other(self._signals(sights), sights.shared)[1]
+
+    def _first_look(self, glimpsed: Bools) -> Iterator[tuple[int, Any]]:
+        """Intra pictures, all where they can be told, else keyframes, and glimpses; in order, with their rows.
+
+        A glimpse is decoded without what it was predicted from, and in its stead shows the intra picture before.
+        """
         keys, others = first_looks(self._index, self._timeline)
         if self._codec not in _INTRA_CODECS:
             others[:] = False
         waiting: list[tuple[int, Any]] = []
-        decoder = None
-        for number, packet, context in self._packets():
-            if not keys[number] and not others[number]:
+        decoder, again = None, False
+        for number, packet, context in self._packets("all"):
+            alone, other = bool(keys[number]), bool(others[number])
+            if other and self._codec == "h264":
+                alone, other = is_intra(bytes(packet), context.extradata or b""), False
+            # Of a second glimpse, the decoder may not know that it comes later than the first, and drop it.
+            if not (alone or other or (glimpsed[number] and not again)):
                 continue
             found: list[tuple[int, Any]] = []
-            if keys[number] and decoder is not None:
+            if alone and decoder is not None:
                 # What was passed over is missed by what comes next, unless it starts anew.
                 found += self._decode(decoder, None)
                 decoder.flush_buffers()
-            decoder = context
-            decoder.skip_frame = "DEFAULT" if keys[number] else "NONINTRA"
+            decoder, again = context, not alone
+            # An intra picture that is no keyframe may be where it starts: the decoder would wait for a keyframe.
+            decoder.flags |= int(Flags.output_corrupt)
+            decoder.skip_frame = "NONINTRA" if other else "DEFAULT"
             found += self._decode(decoder, packet)
             for one in found:
                 insort(waiting, one, key=itemgetter(0))
@@ -279,7 +293,7 @@ class _Scan:
                 samples.settle(frame.pts + 1)
             yield row, frame
 
-    def _measured(self, frames: Iterable[tuple[int, Any]], intra: bool = False) -> _Looks:
+    def _measured(self, frames: Iterable[tuple[int, Any]], intra: bool = False) -> Sights:
         """Measure frames, intra pictures or others, each against the one before; those out of order are left out."""
         index, meter = self._index, None
         colours: npt.NDArray[np.float32] | None = None
@@ -300,7 +314,7 @@ class _Scan:
             meter.keep()
             rows.append(row)
             if intra:
-                before, colours = colours, _colours(bgr)
+                before, colours = colours, colours_of(bgr)
                 shared.append(1.0 if before is None else float(np.minimum(before, colours).sum()))
             if meter.full:
                 batches.append(meter.take()[0])
@@ -312,7 +326,7 @@ class _Scan:
             name: np.concatenate([np.empty(0, column.kind), *(batch[name] for batch in batches)])
             for name, column in COLUMNS.items()
         }
-        return _Looks(np.array(rows, np.int64), columns, np.array(shared if intra else [1.0] * len(rows)))
+        return Sights(np.array(rows, np.int64), columns, np.array(shared if intra else [1.0] * len(rows)))
 
     def _begin(self, frame: Any) -> About:
         """What the signals are about; what is the same for all frames comes from the first."""
@@ -336,16 +350,16 @@ class _Scan:
         )
         return self._about
 
-    def _signals(self, looks: _Looks) -> Signals:
+    def _signals(self, sights: Sights) -> Signals:
         """What was looked at, as if nothing lay between; rows before the first are as long as that."""
         assert self._about is not None
-        pts, rows = self._timeline.pts, looks.rows
+        pts, rows = self._timeline.pts, sights.rows
         times = pts[np.maximum(rows, 0)] + np.minimum(rows, 0) * (pts[1] - pts[0])
-        return Signals(self._about, {**looks.columns, "pts": times})
+        return Signals(self._about, {**sights.columns, "pts": times})
 
-    def _look_closer(self, stretches: list[Stretch], looks: _Looks) -> tuple[list[_Looks], list[int]]:
+    def _look_closer(self, stretches: list[Stretch], sights: Sights) -> tuple[list[Sights], list[int]]:
         """Decode stretches: runs of frames without a gap, and the rows of the cuts in them."""
-        runs: list[_Looks] = []
+        runs: list[Sights] = []
         cuts: list[int] = []
         row = self._timeline.row
         for at, group in groupby(self._closer_look(stretches), key=itemgetter(0)):
@@ -360,9 +374,9 @@ class _Scan:
                 # Detectors want something before a cut: the first picture, or that before a possible flash at it.
                 lead = run.part([0] * (REACH + 1)).alone(REACH + 1)
                 if stretch.before >= 0 and run.rows[0] == row[stretch.start]:
-                    lead = looks.part([stretch.before] * REACH + [stretch.before + 1]).alone(REACH)
+                    lead = sights.part([stretch.before] * REACH + [stretch.before + 1]).alone(REACH)
                 lead.rows = np.arange(run.rows[0] - REACH, run.rows[0] + 1)
-                run = _joined([lead, run.part(np.arange(1, len(places)))])
+                run = joined([lead, run.part(np.arange(1, len(places)))])
                 found = detect(self._signals(run), "combined", DetectSettings())
                 cuts += [int(run.rows[cut.frame]) for cut in found if not cut.gradual and cut.detector != "black"]
         # Where the decoder gave nothing, the keyframe keeps its word.
@@ -370,19 +384,19 @@ class _Scan:
         cuts += [int(row[s.start]) for s in stretches if s.before >= 0 and int(row[s.start]) not in starts]
         return runs, cuts
 
-    def _store(self, looks: _Looks, cuts: list[int]) -> Timing:
+    def _store(self, sights: Sights, cuts: list[int]) -> Timing:
         """Write a row for every frame shown."""
         assert self._about is not None
         timeline, index = self._timeline, self._index
         about = replace(self._about, scan_cuts=timeline.pts[cuts].tolist())
         writer, timing = signals_writer(self._folder / "signals.parquet", about), Timing(self._facts)
-        compared = (np.diff(looks.rows, prepend=-2) == 1) | np.isin(looks.rows, cuts)
+        compared = (np.diff(sights.rows, prepend=-2) == 1) | np.isin(sights.rows, cuts)
         for start in range(0, len(timeline.pts), ROW_GROUP):
             rows = np.arange(start, min(start + ROW_GROUP, len(timeline.pts)))
             packets = timeline.packet[rows]
-            place = np.maximum(np.searchsorted(looks.rows, rows, side="right") - 1, 0)
-            here = looks.rows[place] == rows
-            batch = {name: column[place] for name, column in looks.columns.items()}
+            place = np.maximum(np.searchsorted(sights.rows, rows, side="right") - 1, 0)
+            here = sights.rows[place] == rows
+            batch = {name: column[place] for name, column in sights.columns.items()}
             for name in batch:
                 if name.startswith("delta_"):
                     batch[name] = np.where(here & compared[place], batch[name], 0).astype(COLUMNS[name].kind)
@@ -397,48 +411,3 @@ class _Scan:
             timing.add_all(zip(batch["pts"].tolist(), batch["duration"].tolist(), strict=True))
         writer.close()
         return timing
-
-
-def _colours(bgr: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Shares of the pixels of every other row and column in 8x8x8 bins of BGR."""
-    some = np.ascontiguousarray(bgr[::2, ::2])
-    counts = cv2.calcHist([some], [0, 1, 2], None, [8, 8, 8], [0, 256] * 3).ravel()
-    return np.asarray(counts / (some.shape[0] * some.shape[1]), np.float32)
-
-
-def _others(signals: Signals, shared: npt.NDArray[np.float64]) -> Bools:
-    """Whether each picture is another one than the one before."""
-    turned = hash_distance(signals["hash"][1:], signals["hash"][:-1])
-    other = (turned >= _OTHER_BITS) & (signals.content[1:] >= _OTHER_SCORE) & (shared[1:] < _SAME_COLOURS)
-    return np.concatenate([[False], other])
-
-
-def _returning(signals: Signals) -> Bools:
-    """Whether the picture before each comes back after it."""
-    after = np.arange(2, len(signals))
-    found = np.zeros(len(signals), np.bool_)
-    found[1:-1] = Views(signals).same(after - 2, after)
-    return found
-
-
-def _joined(parts: list[_Looks]) -> _Looks:
-    columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in COLUMNS}
-    return _Looks(
-        np.concatenate([part.rows for part in parts]), columns, np.concatenate([part.shared for part in parts])
-    )
-
-
-def _merged(looks: _Looks, runs: list[_Looks], guesses: Integers) -> _Looks:
-    """All that was looked at, in order; a frame of a run says more than the same one among the intra pictures.
-
-    Where a cut was only guessed, the next picture looked at stands for it.
-    """
-    firsts = [run.part([0]) for run in runs]
-    every = _joined([*firsts, looks, *(run.part(np.arange(1, len(run.rows))) for run in runs)])
-    rows, last = np.unique(every.rows[::-1], return_index=True)
-    found = every.part(len(every.rows) - 1 - last)
-    new = guesses[~np.isin(guesses, rows)]
-    standing = found.part(np.minimum(np.searchsorted(rows, new), len(rows) - 1))
-    standing.rows = new
-    both = _joined([found, standing])
-    return both.part(np.argsort(both.rows, kind="stable"))

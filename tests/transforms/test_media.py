@@ -152,27 +152,28 @@ CODECS = {
 }
 
 
-def lumas(path: Path, lean: bool = False, hwaccel: str = "none") -> list[tuple[int, bytes]]:
+def lumas(path: Path, unfiltered: str = "", hwaccel: str = "none") -> list[tuple[int, bytes]]:
     """Picture type and brightness plane of every frame."""
     with m.open_media(str(path), hwaccel=hwaccel) as container:
         stream: Any = m.choose_video(container)
-        m.prepare_decoder(stream, lean, hwaccel)
+        m.prepare_decoder(stream, unfiltered, hwaccel)
         return [
             (int(frame.pict_type), frame.to_ndarray()[: frame.height].tobytes()) for frame in container.decode(stream)
         ]
 
 
 @pytest.mark.parametrize("codec", sorted(CODECS))
-def test_lean_leaves_out_the_filter_where_the_decoder_can(tmp_path: Path, codec: str) -> None:
+def test_the_loop_filter_is_left_out_where_the_decoder_can(tmp_path: Path, codec: str) -> None:
     if codec not in av.codecs_available:
         pytest.skip(f"this build has no {codec}")
     ending, options, can = CODECS[codec]
     path = render(tmp_path / f"a{ending}", codec=codec, size=(320, 192), frames=20, options=options)
-    exact, lean = lumas(path), lumas(path, lean=True)
-    assert [kind for kind, _ in lean] == [kind for kind, _ in exact]
+    exact, lean, none = lumas(path), lumas(path, "bidir"), lumas(path, "all")
+    assert [kind for kind, _ in lean] == [kind for kind, _ in exact] == [kind for kind, _ in none]
     first = [kind for kind, _ in exact].index(1)
     assert lean[first] == exact[first]  # keyframes are untouched
     assert (lean != exact) is can
+    assert (none[first] != exact[first]) is can
 
 
 @pytest.mark.parametrize(
