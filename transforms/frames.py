@@ -148,6 +148,20 @@ def shown_frames(
     yield from timed(decode(None))
 
 
+def decoded_ahead(frames: Iterator[Shown], count: int) -> Iterator[Shown]:
+    """The same frames, decoded `count` at a time before the first of them is handed on.
+
+    A decoder and what looks at its frames push each other out of the caches: taking turns less often, both are quicker.
+    """
+    waiting: list[Shown] = []
+    for shown in frames:
+        waiting.append(shown)
+        if len(waiting) >= count:
+            yield from waiting
+            waiting = []
+    yield from waiting
+
+
 def _tune(context: Any, after_seek: bool) -> None:
     """Options of a decoder that is not open yet, so that what it gives depends on nothing but what it was given.
 

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from transforms import flow, media
 from transforms.failures import ElementError
-from transforms.frames import Counts, Shown, prime, seek_point, shown_frames
+from transforms.frames import Counts, Shown, decoded_ahead, prime, seek_point, shown_frames
 from transforms.recorder import LEAD, MeasureSettings, Recorder
 from transforms.signals import RECIPE
 
@@ -35,6 +35,11 @@ _EARLIEST: Final = -(1 << 62)
 _LATEST: Final = 1 << 62
 WHOLE: Final = (_EARLIEST, _LATEST)
 """The span of everything."""
+
+_AHEAD: Final = 8
+_AHEAD_PIXELS: Final = 16_000_000
+"""Most frames decoded ahead, and most pixels of them: 24 MB of 8-bit 4:2:0. Of 1, 4, 8, 16 and 24 frames of 480p, 8
+took least: 5 % less than 1."""
 
 _MOST_INTERVALS: Final = 4096
 """Different frame intervals that are counted; a stream with more has a variable frame rate for certain."""
@@ -115,11 +120,13 @@ def _frames(
             target = span_start(container, stream_of(container, facts), span[0])
     with _opened(path, opener, settings.hwaccel) as container:
         stream = stream_of(container, facts)
-        media.prepare_decoder(stream, settings.measure == "lean", settings.hwaccel)
+        media.prepare_decoder(stream, "bidir" if settings.measure == "lean" else "", settings.hwaccel)
         if target is not None:
             prime(container, stream)
             container.seek(target, stream=stream)
-        yield shown_frames(container, stream, counts, facts.get("nominal_frame_rate"), after_seek=target is not None)
+        frames = shown_frames(container, stream, counts, facts.get("nominal_frame_rate"), after_seek=target is not None)
+        context = stream.codec_context
+        yield decoded_ahead(frames, min(_AHEAD, _AHEAD_PIXELS // max(1, context.width * context.height)))
 
 
 def _opened(path: str, opener: Opener | None, hwaccel: str = media.SOFTWARE) -> Any:
