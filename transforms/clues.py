@@ -2,9 +2,9 @@
 
 Encoders betray where the picture changes: a cut costs bits, and most encoders put a keyframe there. So an intra picture
 that stands off the regular grid of keyframes and shows another picture than the one before opens a shot, if it is no
-flash. Where an encoder does not look for cuts and the picture has changed between two, a packet far larger than those
-around it tells about where. These *stretches*, of possible flashes and cuts, are what `scan` decodes, the likeliest
-first, as long as its budget lasts.
+flash. It may come late: P frames before it that may hold the cut are *glimpsed* at. Where an encoder does not look for
+cuts and the picture has changed between two, a packet far larger than those around it tells about where. These
+*stretches*, of possible flashes and cuts, are what `scan` decodes, the likeliest first, as long as its budget lasts.
 """
 
 from __future__ import annotations

@@ -264,8 +264,9 @@ def _options(name: str, look: Look, settings: ClipSettings) -> dict[str, str]:
         return options | {"global_quality": crf}
     options["crf"] = crf
     if name == "libx264":
-        words = _hdr(look, "mastering-display", "cll", round)
-        return options | {"threads": "1"} | ({"x264-params": ":".join(words)} if words else {})
+        # Its AVX-512 code looks at memory that nobody wrote: without this the same pictures give other bytes.
+        words = ["cpu-independent=1", *_hdr(look, "mastering-display", "cll", round)]
+        return options | {"threads": "1", "x264-params": ":".join(words)}
     if name == "libx265":
         words = ["pools=none", "frame-threads=1", "log-level=none", *_hdr(look, "master-display", "max-cll", round)]
         return options | {"x265-params": ":".join(words)}
