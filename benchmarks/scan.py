@@ -1,6 +1,6 @@
 """What `--measure scan` costs and finds, by kind of stream, against a full decode.
 
-    python -m benchmarks.scan [--seconds 180] [--folder FOLDER] [--only x264-1080p ...]
+    python -m benchmarks.scan [--seconds 180] [--seed 1] [--folder FOLDER] [--only x264-1080p ...]
 
 renders a film (`benchmarks.film`, with real shots where $RUSHES_MEDIA has them) and encodes it in many ways: by x264 as
 it is by default at 1080p and 480p, then, rendered anew at 360p, by other settings and encoders. For each file, and the
@@ -112,7 +112,7 @@ def encode(source: Path, path: Path, encoder: str, options: dict[str, str], size
     part.replace(path)
 
 
-def files(folder: Path, seconds: float, only: list[str]) -> Iterator[tuple[str, Path]]:
+def files(folder: Path, seconds: float, seed: int, only: list[str]) -> Iterator[tuple[str, Path]]:
     """Every file, with its name, the rendered ones first."""
     real = Path(os.environ.get("RUSHES_MEDIA", "../shared/media")) / "real"
     shots = real if (real / "cuts.json").is_file() else None
@@ -123,7 +123,7 @@ def files(folder: Path, seconds: float, only: list[str]) -> Iterator[tuple[str, 
         if not path.exists():
             size, source = (LARGE, folder) if name in CLAIMED else (SMALL, folder / "small")
             if not (source / film.NAME).exists():
-                film.write(source, size, seconds, 1, shots)
+                film.write(source, size, seconds, seed, shots)
             encode(source / film.NAME, path, encoder, options, MIDDLE if name == "x264-480p" else size)
         yield name, path
     for path in sorted(real.glob("*.*")) if shots and not only else []:
@@ -206,6 +206,7 @@ def main(argv: list[str] | None = None) -> int:
     """Print the table; 0 when the claim holds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=180.0, help="length of the film, about [180]")
+    parser.add_argument("--seed", type=int, default=1, help="of the film [1]")
     parser.add_argument("--folder", type=Path, help="where the files stay [a temporary folder]")
     parser.add_argument("--only", nargs="*", default=[], choices=list(ENCODERS), help="encoders [all, and real files]")
     parser.add_argument("--rounds", type=int, default=3, help="interleaved measurements of the cost [3]")
@@ -218,7 +219,7 @@ def main(argv: list[str] | None = None) -> int:
         print(
             f"{'file':34} {'cost':>6} {'decoded':>8} {'cuts':>5} {'prec.':>6} {'recall':>6} {'F1':>6} {'near':>6}  kind"
         )
-        for label, path in files(folder, asked.seconds, asked.only):
+        for label, path in files(folder, asked.seconds, asked.seed, asked.only):
             judged = judge(label, path, asked.rounds if label in CLAIMED else 1)
             if judged is None:
                 continue

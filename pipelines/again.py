@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipelines import config as configuration
-from transforms import audio, measure, tables
+from transforms import audio, measure, scan, tables
 from transforms.settings import option_name
 
 READERS = ("curate", "ingest")
@@ -24,7 +24,8 @@ GROUPS = ("measure", "audio")
 
 def recipes() -> dict[str, str]:
     """The recipe numbers of what decodes, as they stand among a run's versions."""
-    return {"recipe of measure": str(measure.RECIPE), "recipe of audio": str(audio.RECIPE)}
+    numbers = {"measure": measure.RECIPE, "audio": audio.RECIPE, "scan": scan.RECIPE}
+    return {f"recipe of {step}": str(number) for step, number in numbers.items()}
 
 
 def reasons(corpus: tables.Corpus, config: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -34,17 +35,18 @@ def reasons(corpus: tables.Corpus, config: Mapping[str, Mapping[str, Any]]) -> l
         corpus: The output folder.
         config: The resolved configuration of the run, as JSON.
     """
-    told = tables.read(corpus, "runs", columns=["job", "status", "started", "config", "versions"]).to_pylist()
-    before = [run for run in told if run["job"] in READERS and run["status"] != "refused"]
+    runs = tables.read(corpus, "runs", columns=["job", "status", "started", "config", "versions"]).to_pylist()
+    before = [run for run in runs if run["job"] in READERS and run["status"] != "refused"]
     if not before:
         return []
     last = max(before, key=lambda run: run["started"])
     old, versions = json.loads(last["config"]), json.loads(last["versions"])
-    found = [
-        f"{name} {versions[name]} -> {number}"
-        for name, number in recipes().items()
-        if versions.get(name, number) != number
-    ]
+    scanned = all(told.get("measure", {}).get("measure") == "scan" for told in (old, config))
+    found = []
+    for name, number in recipes().items():
+        then = versions.get(name, "1")  # Of runs that tell none.
+        if then != number and (scanned or name != "recipe of scan"):
+            found.append(f"{name} {then} -> {number}")
     for group in GROUPS:
         for field in dataclasses.fields(configuration.group_class(group)):
             was, now = old.get(group, {}).get(field.name), config[group][field.name]

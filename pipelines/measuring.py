@@ -67,7 +67,8 @@ def _by_uri(ref: SourceRef, step: str, inputs: list[Any]) -> str | None:
 
 def measure_key(video_id: str, config: Config) -> str:
     """The key of what measuring leaves of a video."""
-    return store_key("measure", measure.RECIPE, [video_id], settings.key_fields(config.measure))
+    scanned = [scan.RECIPE] if config.measure.measure == "scan" else []
+    return store_key("measure", measure.RECIPE, [video_id, *scanned], settings.key_fields(config.measure))
 
 
 def audio_key(video_id: str, config: Config) -> str:
