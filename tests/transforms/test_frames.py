@@ -21,8 +21,9 @@ def test_the_same_frames_so_many_at_a_time(frames: int, count: int) -> None:
             begun += 1
             yield number
 
-    seen = []
-    for frame in decoded_ahead(decode(), count):
-        seen.append(frame)
-        assert begun <= frame + max(1, count)
+    seen: list[Any] = []
+    ahead: Iterator[Any] = decoded_ahead(decode(), count)
+    for number in ahead:
+        seen.append(number)
+        assert begun <= number + max(1, count)
     assert seen == list(range(frames))
