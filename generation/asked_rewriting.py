@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -96,7 +96,7 @@ class AskedRewriter:
         _ = self.client
 
     def request(self, words: ShotWords) -> dict[str, Any]:
-        """The body of the request about a shot. It holds no secret, and nothing that is not asked."""
+        """The body of the request about a shot."""
         dialect = dialect_of(words)
         shot = {
             "text": words.text,
@@ -106,16 +106,7 @@ class AskedRewriter:
             "write": dialect.about,
             "most_words": dialect.most_words,
         }
-        content = f"{self._instructions.text}\n\n{json.dumps(shot, ensure_ascii=False, indent=1)}"
-        body = {
-            "model": self.settings.model,
-            "messages": [{"role": "user", "content": content}],
-            "max_tokens": self.settings.max_tokens,
-            "temperature": self.settings.temperature,
-            "seed": self.settings.seed,
-            "stream": False,
-        }
-        return {name: value for name, value in body.items() if value is not None}
+        return body_of(self.settings, self._instructions, shot)
 
     def rewrite(self, words: Sequence[ShotWords]) -> list[Rewritten]:
         """A prompt for the words of each shot, in their order; equal requests are sent once.
@@ -176,6 +167,21 @@ def _faults(told: dict[str, Any], prompt: str, words: ShotWords, difference: Dif
 def _locked(words: ShotWords) -> tuple[str, ...]:
     """What is locked by name, and every spoken line."""
     return (*words.locked, *(said.strip() for name, said in words.slots if name == "dialogue"))
+
+
+def body_of(settings: AskedSettings, instructions: Prompt, about: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of a chat request: the instructions, and what they are about. It holds no secret, and no null."""
+    body = {
+        "model": settings.model,
+        "messages": [
+            {"role": "user", "content": f"{instructions.text}\n\n{json.dumps(about, ensure_ascii=False, indent=1)}"}
+        ],
+        "max_tokens": settings.max_tokens,
+        "temperature": settings.temperature,
+        "seed": settings.seed,
+        "stream": False,
+    }
+    return {name: value for name, value in body.items() if value is not None}
 
 
 def read_instructions(name: str, given: str = "") -> Prompt:

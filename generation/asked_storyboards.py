@@ -6,14 +6,13 @@ error and not half a storyboard.
 
 from __future__ import annotations
 
-import functools
 import json
 from typing import Any, Final
 
 from captioning.endpoint import read_answer
 from captioning.http import Client, ContentRefused
 from captioning.model import made
-from generation.asked_rewriting import AskedSettings, read_instructions
+from generation.asked_rewriting import AskedSettings, body_of, read_instructions
 from generation.asset import TRANSITIONS
 from generation.storyboards import Scene
 from transforms.failures import ElementError
@@ -39,11 +38,6 @@ class AskedWriter:
         self.settings = settings
         self._instructions = read_instructions("storyboard", settings.instructions)
 
-    @functools.cached_property
-    def client(self) -> Client:
-        """All requests of this process."""
-        return Client(self.settings)
-
     def scenes(self, text: str, language: str, seconds: float, most: int) -> list[Scene]:
         """The shots of a text.
 
@@ -58,16 +52,9 @@ class AskedWriter:
             ConfigError: Wrong key, no such model or address.
         """
         asked = {"text": text, "language": language, "most_shots": most, "seconds": seconds}
-        content = f"{self._instructions.text}\n\n{json.dumps(asked, ensure_ascii=False, indent=1)}"
-        body = {
-            "model": self.settings.model,
-            "messages": [{"role": "user", "content": content}],
-            "max_tokens": self.settings.max_tokens,
-            "temperature": self.settings.temperature,
-            "stream": False,
-        }
+        body = body_of(self.settings, self._instructions, asked)
         try:
-            told = self.client.post(_PATH, body, read=read_answer).value
+            told = Client(self.settings).post(_PATH, body, read=read_answer).value
         except ContentRefused as error:
             raise ElementError("not_made", f"the writer refused: {error.message}") from None
         return read_scenes(told["text"])[:most]

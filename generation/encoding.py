@@ -7,7 +7,6 @@ run on one thread and nothing of time or host is written, so that the same pictu
 from __future__ import annotations
 
 import dataclasses
-import struct
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from generation.asset import Format
+from generation.boxes import boxes
 from generation.planes import Picture
 from transforms.clipfile import ClipFile
 from transforms.encoding import ClipSettings, Look
@@ -196,23 +196,7 @@ def check_video(path: Path, form: Format, frames: int) -> None:
         tags = (context.color_primaries, context.color_trc, context.colorspace, context.color_range)
         if tuple(int(tag) for tag in tags) != _BT709:
             refuse(f"colours are tagged {tags}")
-    if boxes(path)[:2] != ["ftyp", "moov"]:
+    if [box.name for box in boxes(path)][:2] != ["ftyp", "moov"]:
         refuse("its index does not come first")
     if form.most_bytes and (size := path.stat().st_size) > form.most_bytes:
         raise ElementError("too_large", f"{path.name}: {size} bytes, the platform takes {form.most_bytes}")
-
-
-def boxes(path: Path) -> list[str]:
-    """Names of an MP4's outermost boxes, in order (ISO/IEC 14496-12)."""
-    found, size = [], path.stat().st_size
-    with path.open("rb") as file:
-        place = 0
-        while place + 8 <= size:
-            file.seek(place)
-            head = file.read(16)
-            length, name = struct.unpack_from(">I4s", head)
-            found.append(name.decode("latin-1"))
-            if length == 1:
-                length = struct.unpack_from(">Q", head, 8)[0]
-            place += length or size
-    return found

@@ -20,6 +20,10 @@ UNCOPIED: Final = "High 4:4:4 Predictive"
 """FFmpeg's name of that profile."""
 
 _SLICE, _IDR, _SEI, _SPS, _PPS, _AUD = 1, 5, 6, 7, 8, 9
+_INTRA: Final = (2, 4, 7, 9)
+"""Slice types I and SI; 5 more: all slices of the picture are of the type (H.264, table 7-6)."""
+_SLICE_HEAD: Final = 64
+"""Bytes that hold the first two numbers of a slice many times over."""
 _HIGH: Final = (100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135)
 _HEVC_KEYS: Final = range(16, 22)
 _RECOVERY_POINT: Final = 6
@@ -165,8 +169,8 @@ def units(data: bytes, length: int) -> Iterator[bytes]:
     at = 0
     while at + length <= len(data):
         size = int.from_bytes(data[at : at + length], "big")
-        if size:
-            yield data[at + length : at + length + size]
+        if unit := data[at + length : at + length + size]:
+            yield unit
         at += length + size
 
 
@@ -177,12 +181,29 @@ def stands_alone(data: bytes, codec: str, extradata: bytes | None) -> bool:
     """
     if codec not in ("h264", "hevc"):
         return True
-    framed = bool(extradata) and extradata is not None and extradata[0] == 1
-    place = 4 if codec == "h264" else 21
-    length = (extradata[place] & 3) + 1 if framed and extradata is not None and len(extradata) > place else 0
     if codec == "hevc":
-        return any(unit[0] >> 1 & 63 in _HEVC_KEYS for unit in units(data, length))
+        return any(unit[0] >> 1 & 63 in _HEVC_KEYS for unit in units(data, _length(extradata, 21)))
+    length = _length(extradata, 4)
     return any(unit[0] & 31 == _IDR or (unit[0] & 31 == _SEI and _exact_recovery(unit)) for unit in units(data, length))
+
+
+def is_intra(data: bytes, extradata: bytes | None) -> bool:
+    """Whether the first slice of an H.264 packet is coded without other pictures; False where there is none."""
+    for unit in units(data, _length(extradata, 4)):
+        if unit[0] & 31 in (_SLICE, _IDR):
+            bits = _Bits(unit[1:_SLICE_HEAD])
+            try:
+                bits.number()  # where in the picture it begins
+                return bits.number() in _INTRA
+            except UnjoinableError:
+                return False
+    return False
+
+
+def _length(extradata: bytes | None, place: int) -> int:
+    """Bytes of the length before each NAL unit, which `avcC` and `hvcC` tell at a place; 0: start codes."""
+    framed = extradata is not None and len(extradata) > place and extradata[0] == 1
+    return (extradata[place] & 3) + 1 if extradata is not None and framed else 0
 
 
 def _exact_recovery(unit: bytes) -> bool:

@@ -18,7 +18,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import groupby, islice
+from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +32,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from transforms import media
 from transforms.clues import NEAR, REACH, Stretch, Timeline, first_looks, glimpses, judge, timeline_of, within_budget
 from transforms.detect import DetectSettings, detect
+from transforms.joining import is_intra
 from transforms.measure import MeasureSettings, Timing, measure, stream_of
 from transforms.pictures import Meter, convert, jpeg_of, large_of, small_size
 from transforms.probe import PacketIndex, upright_turn
@@ -40,7 +41,6 @@ from transforms.series import ROW_GROUP
 from transforms.sights import Sights, colours_of, is_other, joined, merged, returning
 from transforms.signals import COLUMNS, About, Signals, signals_writer
 from transforms.signals import RECIPE as SIGNALS_RECIPE
-from transforms.slices import is_intra
 
 Integers = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -211,15 +211,14 @@ class _Scan:
         if self._codec not in _CONCEALED:
             glimpsed[:] = False
         before: tuple[int, Any] | None = None
-        between: list[tuple[int, Any]] = []
+        glimpse: tuple[int, Any] | None = None
         for row, frame in self._first_look(glimpsed):
             if glimpsed[self._timeline.packet[row]] and int(frame.pict_type) != _I:
-                between.append((row, frame))
+                glimpse = row, frame
                 continue
-            if before is not None:
-                opening = (one for one in between if self._opens(before, one, (row, frame)))
-                self._early.update((row, early) for early, _ in islice(opening, 1))
-            before, between = (row, frame), []
+            if before is not None and glimpse is not None and self._opens(before, glimpse, (row, frame)):
+                self._early[row] = glimpse[0]
+            before, glimpse = (row, frame), None
             yield row, frame
 
     def _opens(self, before: tuple[int, Any], glimpse: tuple[int, Any], after: tuple[int, Any]) -> bool:
@@ -243,7 +242,7 @@ class _Scan:
         for number, packet, context in self._packets("all"):
             alone, other = bool(keys[number]), bool(others[number])
             if other and self._codec == "h264":
-                alone, other = is_intra(bytes(packet), context.extradata or b""), False
+                alone, other = is_intra(bytes(packet), context.extradata), False
             # Of a second glimpse, the decoder may not know that it comes later than the first, and drop it.
             if not (alone or other or (glimpsed[number] and not again)):
                 continue

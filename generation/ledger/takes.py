@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import av
 
+from generation.boxes import boxes
 from generation.ledger.entries import Entry, Take
 from generation.request import Input
 from transforms.failures import ElementError
@@ -70,7 +71,7 @@ def look_at(path: Path) -> None:
     Raises:
         ElementError: It isn't.
     """
-    _boxes(path)
+    _whole(path)
     with open_media(str(path)) as container:
         stream = choose_video(container)
         if stream is None:
@@ -144,26 +145,11 @@ def _same(one: Input, path: Path) -> Path:
     return path
 
 
-def _boxes(path: Path) -> None:
-    """See that an MP4 file ends where its last box does: what is cut off an index at the end, decoders don't miss.
-
-    Each box begins with its length and its kind, 4 bytes each; a length of 1 is followed by one of 8 bytes, and 0 means
-    to the end (ISO/IEC 14496-12, 4.2).
-    """
-    at, size = 0, path.stat().st_size
-    with path.open("rb") as file:
-        while at < size:
-            file.seek(at)
-            head = file.read(16)
-            if at == 0 and head[4:8] != b"ftyp":
-                return
-            length = int.from_bytes(head[:4], "big")
-            length = int.from_bytes(head[8:], "big") if length == 1 else length or size - at
-            if length < 8:
-                break
-            at += length
-    if at != size:
-        raise ElementError("damaged", f"it is cut short: {size} bytes, and its boxes end at {at}")
+def _whole(path: Path) -> None:
+    """See that an MP4 file ends where its last box does: what is cut off an index at the end, decoders don't miss."""
+    found, size = boxes(path), path.stat().st_size
+    if found and found[0].name == "ftyp" and found[-1].end != size:
+        raise ElementError("damaged", f"it is cut short: {size} bytes, and its boxes end at {found[-1].end}")
 
 
 def _move(file: Path, place: Path) -> None:

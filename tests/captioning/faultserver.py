@@ -60,9 +60,13 @@ def error(status: int, code: str = "", message: str = "no", **headers: str) -> F
 
 def said(text: str | None, *, finish: str = "stop", choices: int = 1, **more: Any) -> Fault:
     """A completion of the right shape that says something of its own."""
+    return Fault(body=json.dumps(saying(text, finish=finish, choices=choices, **more)).encode())
+
+
+def saying(text: str | None, *, finish: str = "stop", choices: int = 1, **more: Any) -> dict[str, Any]:
+    """The body of a completion that says something."""
     message = {"role": "assistant", "content": text, **more}
-    every = [{"index": n, "message": message, "finish_reason": finish} for n in range(choices)]
-    return Fault(body=json.dumps({"choices": every}).encode())
+    return {"choices": [{"index": n, "message": message, "finish_reason": finish} for n in range(choices)]}
 
 
 def seen(images: Iterable[bytes]) -> str:

@@ -11,7 +11,7 @@ import pytest
 from generation.asked_rewriting import STEP, AskedRewriter, AskedSettings
 from generation.prompts import ShotWords
 from generation.rewriting import load_rewriter
-from tests.captioning.faultserver import Asked, Fault, FaultServer, error, said
+from tests.captioning.faultserver import Asked, Fault, FaultServer, error, said, saying
 from transforms.settings import ConfigError
 from transforms.store import Store
 
@@ -38,8 +38,7 @@ def answer(asked: Asked) -> dict:
     shot = shot_of(asked)
     kept = " ".join(shot["keep_exactly"])
     text = f"{shot['text']}, the camera pushes in, {' '.join(shot['parts'].values())} {kept}"
-    message = {"role": "assistant", "content": f"<think>hm</think> {text}"}
-    return {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    return saying(f"<think>hm</think> {text}")
 
 
 @pytest.fixture

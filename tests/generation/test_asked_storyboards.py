@@ -11,7 +11,7 @@ import yaml
 
 from generation.asked_storyboards import load_writer, read_scenes
 from pipelines import main, storyboard
-from tests.captioning.faultserver import Asked, FaultServer, error, said
+from tests.captioning.faultserver import Asked, FaultServer, error, said, saying
 from transforms.failures import ElementError
 from transforms.settings import ConfigError
 
@@ -26,8 +26,7 @@ def answer(asked: Asked) -> dict:
     content = asked.body["messages"][0]["content"]
     given = json.loads(content[content.index("\n\n{") :])
     assert given == {"text": "A kettle whistles.", "language": "en", "most_shots": 8, "seconds": 8.5}
-    message = {"role": "assistant", "content": f"```json\n{json.dumps(SHOTS)}\n```"}
-    return {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    return saying(f"```json\n{json.dumps(SHOTS)}\n```")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Slices: the first one's type as the decoder finds it, in both ways of storing; garbage is nothing."""
+"""What packets of H.264 say before they are decoded: a picture's type, in both ways of storing; garbage is nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipelines.footage import Shot
 from pipelines.footage import render as film
-from transforms.slices import is_intra
+from transforms.joining import is_intra, stands_alone
 
 AVCC = bytes([1, 100, 0, 31, 255, 225])
 """The beginning of an `avcC` box: lengths of four bytes."""
@@ -49,6 +49,8 @@ def test_types_of_slices(slice_type: int, intra: bool, first: int) -> None:
 @given(st.binary(max_size=200), st.sampled_from([b"", AVCC, AVCC[:4]]))
 def test_garbage_is_no_error(packet: bytes, extradata: bytes) -> None:
     assert is_intra(packet, extradata) in (True, False)
+    assert stands_alone(packet, "h264", extradata) in (True, False)
+    assert stands_alone(packet, "hevc", extradata) in (True, False)
 
 
 def test_what_ends_early_is_not_intra() -> None:
