@@ -164,7 +164,8 @@ def run(argv: Sequence[str]) -> int:
         "generate",
         root,
         lambda pipeline, plan: graph(pipeline, plan, job, settled, given.workers or _WORKERS),
-        settled,
+        # The page of a run shows clips; a campaign has a page of its own.
+        dataclasses.replace(settled, run=dataclasses.replace(settled.run, report=False)),
         words.runner,
         beam_args,
         shlex.join(["rushes", "generate", *argv]),
@@ -172,7 +173,8 @@ def run(argv: Sequence[str]) -> int:
     if not dry:
         with open_ledger(ledger) as held:
             generate_verbs.remarks(held, job.campaign)
-        say(f"Page: {generate_verbs.write_page(root, job.campaign)}")
+        if settled.run.report:
+            say(f"Page: {generate_verbs.write_page(root, job.campaign)}")
     return code
 
 

@@ -141,6 +141,7 @@ def test_what_the_engine_refuses_is_not_sent_again_and_costs_only_its_own_assets
         assert server.creates() == calls
     page = (out / "generation" / "walk.html").read_text("utf-8")
     assert "refused" in page
+    assert [each.name for each in out.rglob("*.html")] == ["walk.html"], "and no page of clips, of which there are none"
 
 
 @pytest.mark.slow
